@@ -1,0 +1,1 @@
+"""The artefacts, their JSON, files that appear whole, errors, and image preparation."""

@@ -1,0 +1,134 @@
+"""An Artifact: one ``.tflite`` or ``.onnx`` file that explains itself.
+
+The explanation is one JSON object inside the file: an appended zip member in a TFLite
+file (still a valid flatbuffer), an entry of ``metadata_props`` in an ONNX file.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any, ClassVar, Literal, TypeAlias
+
+from edgecnn.core.checkpoint import Task
+from edgecnn.core.image import Preprocessing
+
+Format: TypeAlias = Literal["tflite", "onnx"]
+Scheme: TypeAlias = Literal["float32", "float16", "dynamic", "int8", "int16x8"]
+Io: TypeAlias = Literal["uint8", "int8", "float32"]
+
+METADATA_NAME = "edgecnn.json"
+"""Name of the zip member, and of the ``metadata_props`` key."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FileInput:
+    """How pixels 0..255 become the file's input: ``pixel * scale + offset``, cast to dtype.
+
+    uint8 files take the camera's bytes: scale 1, offset 0. The layout is the order of the
+    axes of the file's input tensor.
+    """
+
+    dtype: Io
+    scale: float = 1.0
+    offset: float = 0.0
+    layout: Literal["NHWC", "NCHW"] = "NHWC"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FileOutput:
+    """How the file's output becomes scores: ``(value - zero_point) * scale``, float32."""
+
+    dtype: Io
+    scale: float = 1.0
+    zero_point: int = 0
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Calibration:
+    """Which photos set the ranges: their count, the seed that drew them, a hash of them."""
+
+    n: int
+    seed: int
+    hash: str
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Measured:
+    """The file against its checkpoint, on labelled photos or on calibration photos kept aside.
+
+    ``top1`` and ``float_top1`` are fractions 0..1, none without labels.
+    """
+
+    n: int
+    split: str
+    top1: float | None
+    float_top1: float | None
+    agreement_pct: float
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FileMetadata:
+    """What an artefact's file says about itself.
+
+    Attributes:
+        name: The checkpoint's name.
+        source_sha256: Hash of the checkpoint's ``model.keras``.
+        versions: Package name to version, at export.
+        opcodes: Operation name to its highest version in the file (TFLite), or the opset.
+        measured: What the file reached right after it was written.
+        warnings: What the writer noticed.
+    """
+
+    SCHEMA: ClassVar[str] = "edgecnn/artifact/1"
+
+    name: str
+    task: Task
+    classes: tuple[str, ...]
+    arch: str
+    format: Format
+    scheme: Scheme
+    preprocessing: Preprocessing
+    input: FileInput
+    output: FileOutput
+    source_sha256: str
+    calibration: Calibration | None
+    versions: dict[str, str]
+    opcodes: dict[str, int]
+    measured: Measured | None = None
+    warnings: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Artifact:
+    """One written file and the cost of writing it."""
+
+    path: Path
+    metadata: FileMetadata
+    bytes: int
+    sha256: str
+    seconds: float
+
+    def to_row(self) -> dict[str, Any]:
+        """Return the row that ``export --json`` prints (its keys are a contract)."""
+        meta, measured = self.metadata, self.metadata.measured
+        calibration = meta.calibration and dataclasses.asdict(meta.calibration)
+        return {
+            "path": str(self.path),
+            "format": meta.format,
+            "scheme": meta.scheme,
+            "io": meta.input.dtype,
+            "bytes": self.bytes,
+            "sha256": self.sha256,
+            "seconds": self.seconds,
+            "top1": measured and measured.top1,
+            "float_top1": measured and measured.float_top1,
+            "agreement_pct": measured and measured.agreement_pct,
+            "calibration": calibration,
+            "warnings": list(meta.warnings),
+        }
+
+
+def file_name(name: str, scheme: Scheme, suffix: Format) -> str:
+    """Return the file's name: ``<checkpoint>-<scheme>.<tflite|onnx>``."""
+    return f"{name}-{scheme}.{suffix}"

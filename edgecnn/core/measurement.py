@@ -1,0 +1,170 @@
+"""A Measurement: one file on one target with one number of threads, standing alone.
+
+Names follow TFLite's benchmark_model and MLPerf where they have one.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import statistics
+from typing import Any, ClassVar
+
+# MLPerf Inference's early stopping (d = 0, c = 0.99) needs this many queries for a percentile.
+MIN_RUNS_P90 = 64
+MIN_RUNS_P99 = 662
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Latency:
+    """Times of one inference, milliseconds. The samples are kept, the numbers derived.
+
+    Attributes:
+        init: Loading the file and preparing the runtime.
+        first: First inference.
+        warmup_runs: Inferences between the first and the samples; not in the samples.
+        samples_ms: One value a timed inference, in order.
+    """
+
+    init: float
+    first: float
+    warmup_runs: int
+    samples_ms: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        if not self.samples_ms:
+            raise ValueError("samples_ms is empty: no inference was timed")
+        if min(self.samples_ms) <= 0:
+            raise ValueError("a sample is not above zero")
+
+    @property
+    def runs(self) -> int:
+        """Number of timed inferences."""
+        return len(self.samples_ms)
+
+    @property
+    def median(self) -> float:
+        """The headline number: a mean would follow the slowest run."""
+        return statistics.median(self.samples_ms)
+
+    @property
+    def spread(self) -> float:
+        """Median absolute deviation over the median, no unit."""
+        centre = self.median
+        return statistics.median(abs(x - centre) for x in self.samples_ms) / centre
+
+    def percentile(self, share: float) -> float:
+        """Return the percentile by linear interpolation; ``share`` within 0..1."""
+        ordered = sorted(self.samples_ms)
+        at = share * (len(ordered) - 1)
+        low = int(at)
+        high = min(low + 1, len(ordered) - 1)
+        return ordered[low] + (ordered[high] - ordered[low]) * (at - low)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return samples and derived numbers; a percentile is null with too few runs for it."""
+        enough_p90, enough_p99 = self.runs >= MIN_RUNS_P90, self.runs >= MIN_RUNS_P99
+        return {
+            "first": self.first,
+            "init": self.init,
+            "avg": statistics.fmean(self.samples_ms),
+            "median": self.median,
+            "p90": self.percentile(0.90) if enough_p90 else None,
+            "p95": self.percentile(0.95) if enough_p90 else None,
+            "p99": self.percentile(0.99) if enough_p99 else None,
+            "min": min(self.samples_ms),
+            "max": max(self.samples_ms),
+            "std": statistics.pstdev(self.samples_ms),
+            "runs": self.runs,
+            "warmup_runs": self.warmup_runs,
+            "samples_ms": list(self.samples_ms),
+        }
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Latency:
+        """Rebuild from `to_json`; derived numbers are derived again, never trusted."""
+        try:
+            return cls(
+                init=float(data["init"]),
+                first=float(data["first"]),
+                warmup_runs=int(data["warmup_runs"]),
+                samples_ms=tuple(float(x) for x in data["samples_ms"]),
+            )
+        except KeyError as error:
+            raise ValueError(f"latency_ms has no {error}") from None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Memory:
+    """Memory of the worker process, MB (1e6 bytes).
+
+    Attributes:
+        baseline: Resident before the runtime loads the file.
+        arena: Activations as planned from the file's tensor lifetimes; none where unplanned.
+        rss_anon: Anonymous pages resident after the runs.
+        rss_file: File-backed pages resident after the runs.
+        rss_peak: Highest resident size of the process.
+    """
+
+    baseline: float
+    arena: float | None
+    rss_anon: float
+    rss_file: float
+    rss_peak: float
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Accuracy:
+    """What this very file reached on labelled photos; top-1 is a fraction 0..1."""
+
+    data: str
+    n: int
+    top1: float
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Measurement:
+    """One row: file x target x threads.
+
+    Attributes:
+        model: The file's name.
+        bytes: Size of the file.
+        scheme: From the file's own metadata; "unknown" for a foreign file.
+        delegate: What ran the operations: "XNNPACK", "CPUExecutionProvider", ... or "none".
+        delegated_nodes: Nodes that the delegate took; none where the runtime doesn't tell.
+        preprocess_ms: Median time to prepare one photo.
+        postprocess_ms: Median time to turn outputs into an answer.
+        machine: Facts of the machine: arch, cpu, cores, os, python, governor, clock_mhz,
+            load, temperature_c ... as far as it tells them.
+        protocol: Options that the numbers depend on (seconds, runs, warm-up).
+        valid: False when a reason below makes the latency untrustworthy.
+        when: UTC, ISO 8601.
+    """
+
+    SCHEMA: ClassVar[str] = "edgecnn/measurement/1"
+
+    model: str
+    sha256: str
+    bytes: int
+    format: str
+    scheme: str
+    target: str
+    runtime: str
+    runtime_version: str
+    delegate: str
+    delegated_nodes: int | None
+    total_nodes: int | None
+    threads: int
+    latency_ms: Latency | None
+    preprocess_ms: float | None
+    postprocess_ms: float | None
+    memory_mb: Memory | None
+    accuracy: Accuracy | None
+    machine: dict[str, Any]
+    protocol: dict[str, Any]
+    valid: bool
+    invalid_reasons: tuple[str, ...]
+    when: str
+
+    def __post_init__(self) -> None:
+        if self.valid == bool(self.invalid_reasons):
+            raise ValueError("valid and invalid_reasons contradict each other")
