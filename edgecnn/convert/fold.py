@@ -1,0 +1,101 @@
+"""Batch norm folded into the convolution before it, in double precision.
+
+The converters fold most of them, each its own way and in single precision; folding
+first gives both formats the same weights, and quantization the weights that will run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import keras
+import numpy as np
+import numpy.typing as npt
+
+Array: TypeAlias = npt.NDArray[Any]
+
+_CONVOLUTIONS = (
+    keras.layers.Conv2D,
+    keras.layers.DepthwiseConv2D,
+    keras.layers.SeparableConv2D,
+)
+
+
+def fold_batch_norm(model: keras.Model, *, start: str | None = None) -> keras.Model:
+    """Return an inference copy of a functional model without foldable batch norms.
+
+    A batch norm folds where it is the only consumer of a convolution without activation.
+    The original model is left as it is.
+
+    Args:
+        model: A functional model without nested models.
+        start: Name of a layer whose output becomes the copy's input; None keeps the
+            model's own input.
+
+    Source: Jacob et al. 2018, arXiv:1712.05877, section 3.2.
+    """
+    if start is not None:
+        model = keras.Model(model.get_layer(start).output, model.output)
+    folded = _foldable(model)
+    convolutions = {convolution.name for convolution in folded.values()}
+    copy = keras.models.clone_model(model, clone_function=_cloner(set(folded), convolutions))
+    norms = {convolution.name: norm for norm, convolution in folded.items()}
+    for layer in model.layers:
+        if layer.name in norms:
+            norm = model.get_layer(norms[layer.name])
+            copy.get_layer(layer.name).set_weights(_folded_weights(layer, norm))
+        elif layer.name not in folded and layer.get_weights():
+            copy.get_layer(layer.name).set_weights(layer.get_weights())
+    return copy
+
+
+def _foldable(model: keras.Model) -> dict[str, keras.Layer]:
+    """Return each foldable batch norm's name with the convolution before it."""
+    producers: dict[int, keras.Layer] = {}
+    consumers: dict[int, int] = {}
+    for operation in model.operations:
+        for node in operation._inbound_nodes:
+            for tensor in node.input_tensors:
+                consumers[id(tensor)] = consumers.get(id(tensor), 0) + 1
+            for tensor in node.outputs:
+                producers[id(tensor)] = operation
+    pairs = {}
+    for layer in model.layers:
+        if not isinstance(layer, keras.layers.BatchNormalization):
+            continue
+        convolution = producers.get(id(layer.input))
+        if (
+            isinstance(convolution, _CONVOLUTIONS)
+            and convolution.activation is keras.activations.linear
+            and consumers[id(layer.input)] == 1
+        ):
+            pairs[layer.name] = convolution
+    return pairs
+
+
+def _cloner(norms: set[str], convolutions: set[str]) -> Callable[[keras.Layer], keras.Layer]:
+    def clone(layer: keras.Layer) -> keras.Layer:
+        if layer.name in norms:
+            return keras.layers.Identity(name=layer.name)
+        config = layer.get_config()
+        if layer.name in convolutions:
+            config["use_bias"] = True
+        return type(layer).from_config(config)
+
+    return clone
+
+
+def _folded_weights(layer: keras.Layer, norm: keras.Layer) -> list[Array]:
+    weights = [np.asarray(w, np.float64) for w in layer.get_weights()]
+    bias = weights.pop() if layer.use_bias else np.zeros(1)
+    mean = np.asarray(norm.moving_mean, np.float64)
+    deviation = np.sqrt(np.asarray(norm.moving_variance, np.float64) + norm.epsilon)
+    gain = (np.asarray(norm.gamma, np.float64) if norm.scale else 1.0) / deviation
+    shift = np.asarray(norm.beta, np.float64) if norm.center else 0.0
+    kernel = weights[-1]
+    if isinstance(layer, keras.layers.DepthwiseConv2D):  # [h, w, channels, multiplier]
+        weights[-1] = kernel * gain.reshape(kernel.shape[2:])
+    else:  # [h, w, in, out], also SeparableConv2D's pointwise kernel
+        weights[-1] = kernel * gain
+    return [w.astype(np.float32) for w in (*weights, (bias - mean) * gain + shift)]

@@ -1,0 +1,49 @@
+"""A frozen graph to ONNX bytes. The only module that names ``tf2onnx``."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from typing import Any
+
+from edgecnn.convert.frozen import INPUT_NAME, OUTPUT_NAME, Frozen
+from edgecnn.convert.quiet import quiet_stderr
+from edgecnn.core.errors import MissingExtra
+
+OPSET = 17
+"""Per-axis QuantizeLinear came with 13; 17 is what Keras's own ONNX export writes."""
+
+
+def float32(frozen: Frozen) -> bytes:
+    """Convert without any quantization; input and output keep their names and layout.
+
+    Returns:
+        A serialized ModelProto: input "image" [N, H, W, C], output "scores", float32.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            import tf2onnx
+    except ImportError:
+        raise MissingExtra("export to ONNX", "train") from None
+    for name in ("tf2onnx", "tf2onnx.tfonnx", "tf2onnx.optimizer"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    inputs = [tensor.name for tensor in frozen.function.inputs]
+    outputs = [tensor.name for tensor in frozen.function.outputs]
+    with warnings.catch_warnings(), quiet_stderr():
+        warnings.simplefilter("ignore")
+        proto, _ = tf2onnx.convert.from_graph_def(
+            frozen.function.graph.as_graph_def(),
+            name="edgecnn", input_names=inputs, output_names=outputs, opset=OPSET,
+        )
+    _rename(proto.graph, {inputs[0]: INPUT_NAME, outputs[0]: OUTPUT_NAME})
+    return bytes(proto.SerializeToString())
+
+
+def _rename(graph: Any, names: dict[str, str]) -> None:
+    for value in (*graph.input, *graph.output):
+        value.name = names.get(value.name, value.name)
+    for node in graph.node:
+        for tensors in (node.input, node.output):
+            for index, name in enumerate(tensors):
+                tensors[index] = names.get(name, name)
