@@ -39,7 +39,9 @@ def fold_batch_norm(model: keras.Model, *, start: str | None = None) -> keras.Mo
         model = keras.Model(model.get_layer(start).output, model.output)
     folded = _foldable(model)
     convolutions = {convolution.name for convolution in folded.values()}
-    copy = keras.models.clone_model(model, clone_function=_cloner(set(folded), convolutions))
+    copy = keras.models.clone_model(
+        model, clone_function=_cloner(convolutions), call_function=_skipper(set(folded))
+    )
     norms = {convolution.name: norm for norm, convolution in folded.items()}
     for layer in model.layers:
         if layer.name in norms:
@@ -74,16 +76,21 @@ def _foldable(model: keras.Model) -> dict[str, keras.Layer]:
     return pairs
 
 
-def _cloner(norms: set[str], convolutions: set[str]) -> Callable[[keras.Layer], keras.Layer]:
+def _cloner(convolutions: set[str]) -> Callable[[keras.Layer], keras.Layer]:
     def clone(layer: keras.Layer) -> keras.Layer:
-        if layer.name in norms:
-            return keras.layers.Identity(name=layer.name)
         config = layer.get_config()
         if layer.name in convolutions:
             config["use_bias"] = True
         return type(layer).from_config(config)
 
     return clone
+
+
+def _skipper(norms: set[str]) -> Callable[..., Any]:
+    def call(layer: keras.Layer, *inputs: Any, **options: Any) -> Any:
+        return inputs[0] if layer.name in norms else layer(*inputs, **options)
+
+    return call
 
 
 def _folded_weights(layer: keras.Layer, norm: keras.Layer) -> list[Array]:
