@@ -1,0 +1,1 @@
+"""Artefact files: reading, inspecting and running them."""
