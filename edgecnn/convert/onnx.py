@@ -34,7 +34,10 @@ def float32(frozen: Frozen) -> bytes:
         warnings.simplefilter("ignore")
         proto, _ = tf2onnx.convert.from_graph_def(
             frozen.function.graph.as_graph_def(),
-            name="edgecnn", input_names=inputs, output_names=outputs, opset=OPSET,
+            name="edgecnn",
+            input_names=inputs,
+            output_names=outputs,
+            opset=OPSET,
         )
     _rename(proto.graph, {inputs[0]: INPUT_NAME, outputs[0]: OUTPUT_NAME})
     return bytes(proto.SerializeToString())

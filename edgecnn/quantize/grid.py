@@ -1,0 +1,113 @@
+"""Integer grids: which scale and zero point a tensor gets. Both formats use these.
+
+Source: Jacob et al. 2018, arXiv:1712.05877, section 2.1; TFLite's 8-bit specification.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+Array: TypeAlias = npt.NDArray[Any]
+
+# Below this fraction of the largest channel's scale a channel counts as dead: its weights
+# contribute nothing, and a smaller scale only makes its bias overflow 32 bits.
+_DEAD = 1e-6
+# An int32 bias keeps this many bits, which leaves the accumulator room for the products.
+_BIAS_BITS = 24
+
+
+@dataclasses.dataclass(frozen=True)
+class Grid:
+    """Real value = scale * (integer - zero_point), integers within int8's -128..127."""
+
+    scale: float
+    zero_point: int
+
+    @property
+    def unsigned_zero_point(self) -> int:
+        """The same grid in uint8, 0..255."""
+        return self.zero_point + 128
+
+    @property
+    def low(self) -> float:
+        """Smallest real value on the grid."""
+        return self.scale * (-128 - self.zero_point)
+
+    @property
+    def high(self) -> float:
+        """Largest real value on the grid."""
+        return self.scale * (127 - self.zero_point)
+
+
+PROBABILITY = Grid(1 / 256, -128)
+"""What TFLite's integer softmax and sigmoid write, whatever was observed."""
+
+
+def activation_grid(low: float, high: float) -> Grid:
+    """Return the asymmetric grid over a range, widened so that zero is exact.
+
+    Args:
+        low: Smallest observed value.
+        high: Largest observed value.
+    """
+    low, high = min(low, 0.0), max(high, 0.0)
+    scale = (high - low) / 255 or 1.0  # a tensor that is always zero fits any grid
+    zero_point = round(-128 - low / scale)
+    return Grid(float(np.float32(scale)), int(np.clip(zero_point, -128, 127)))
+
+
+def input_grid(normalization: tuple[float, float]) -> tuple[Grid, float]:
+    """Return the grid on which a camera's bytes are the network's input, and its shift.
+
+    Args:
+        normalization: (scale, offset) that the network applies to pixels 0..255.
+
+    Returns:
+        The grid, and how much its real values exceed the true ones: 0 where the pixel that
+        means zero is whole (EfficientNet-Lite's 127), half a step where it isn't (127.5).
+    """
+    scale, offset = normalization
+    pixel = min(max(int(-offset // scale), 0), 255)
+    return Grid(scale, pixel - 128), -pixel * scale - offset
+
+
+def weight_scales(weights: Array, bias: Array | None, input_scale: float, axis: int) -> Array:
+    """Return one symmetric scale a channel, such that weights and bias both fit.
+
+    Args:
+        weights: Float weights, any shape.
+        bias: [channels] or None.
+        input_scale: Scale of the layer's input; bias scale = input scale * weight scale.
+        axis: The channels' axis in ``weights``.
+
+    Returns:
+        [channels], float32. A dead channel gets a scale on which its bias fits, where the
+        usual max / 127 would overflow it.
+    """
+    others = tuple(i for i in range(weights.ndim) if i != axis)
+    largest = np.abs(weights.astype(np.float64)).max(axis=others)
+    scales = largest / 127
+    floor = max(scales.max() * _DEAD, np.finfo(np.float32).tiny * 1e6)
+    scales = np.maximum(scales, floor)
+    if bias is not None:
+        scales = np.maximum(scales, np.abs(bias) / (input_scale * 2**_BIAS_BITS))
+    return scales.astype(np.float32)
+
+
+def round_weights(weights: Array, scales: Array, axis: int) -> Array:
+    """Return int8 weights within -127..127, rounded to the nearest."""
+    shape = [1] * weights.ndim
+    shape[axis] = -1
+    integers = np.rint(weights.astype(np.float64) / scales.astype(np.float64).reshape(shape))
+    return integers.clip(-127, 127).astype(np.int8)
+
+
+def round_bias(bias: Array, input_scale: float, scales: Array) -> Array:
+    """Return the bias as int32 on the accumulator's grid."""
+    step = input_scale * scales.astype(np.float64)
+    limit = 2**31 - 1
+    return np.rint(bias.astype(np.float64) / step).clip(-limit, limit).astype(np.int32)

@@ -1,0 +1,31 @@
+"""Quantization schemes by name: which bits, and in which formats they exist."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from edgecnn.core.artifact import Format, Scheme
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Bits:
+    """What a scheme's name means.
+
+    Attributes:
+        weights: Bits of a stored weight.
+        activations: Bits of an activation between operations.
+        formats: Where the scheme exists. Dynamic range in ONNX doesn't: it ruins
+            depthwise networks there.
+    """
+
+    weights: int
+    activations: int
+    formats: tuple[Format, ...] = ("tflite", "onnx")
+
+
+SCHEMES: dict[Scheme, Bits] = {
+    "float32": Bits(weights=32, activations=32),
+    "float16": Bits(weights=16, activations=32),
+    "dynamic": Bits(weights=8, activations=32, formats=("tflite",)),  # never called int8
+    "int8": Bits(weights=8, activations=8),
+}
