@@ -10,7 +10,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeAlias
 
-from edgecnn.core.checkpoint import Task
+from edgecnn.core.checkpoint import DataManifest, Task
 from edgecnn.core.image import Preprocessing
 
 Format: TypeAlias = Literal["tflite", "onnx"]
@@ -76,6 +76,8 @@ class FileMetadata:
         source_sha256: Hash of the checkpoint's ``model.keras``.
         versions: Package name to version, at export.
         opcodes: Operation name to its highest version in the file (TFLite), or the opset.
+        data: Which photos the model was trained on, so that it is judged on others; its
+            source is a name, never a path of the machine where it was made.
         measured: What the file reached right after it was written.
         warnings: What the writer noticed.
     """
@@ -95,6 +97,7 @@ class FileMetadata:
     calibration: Calibration | None
     versions: dict[str, str]
     opcodes: dict[str, int]
+    data: DataManifest | None = None
     measured: Measured | None = None
     warnings: tuple[str, ...] = ()
 
