@@ -1,0 +1,19 @@
+"""From a model file to a Measurement: what one inference costs, and whether to believe it.
+
+Each row comes from a fresh process that runs `worker.py` and nothing else.
+"""
+
+from edgecnn.bench.measure import RUNTIMES, check_options, measure, unmeasured
+from edgecnn.bench.place import Place, ThisMachine
+from edgecnn.bench.protocol import Protocol, read_protocol
+
+__all__ = [
+    "RUNTIMES",
+    "Place",
+    "Protocol",
+    "ThisMachine",
+    "check_options",
+    "measure",
+    "read_protocol",
+    "unmeasured",
+]

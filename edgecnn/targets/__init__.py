@@ -1,0 +1,10 @@
+"""Where a benchmark runs, and the matrix of files x targets x threads.
+
+Each target satisfies `Target`; `parse` is the registry, whole on one screen.
+"""
+
+from edgecnn.targets.cpu import CpuTarget
+from edgecnn.targets.matrix import require_measured, run_matrix, save
+from edgecnn.targets.target import Target, parse
+
+__all__ = ["CpuTarget", "Target", "parse", "require_measured", "run_matrix", "save"]

@@ -1,0 +1,206 @@
+"""One file to one Measurement: ask a worker, judge what it saw, add what the file says."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+from pathlib import Path
+from typing import Any
+
+from edgecnn.bench import memory, stages, validity
+from edgecnn.bench.answer import Answer, check
+from edgecnn.bench.place import Place, ThisMachine
+from edgecnn.bench.protocol import Protocol
+from edgecnn.core import errors, files
+from edgecnn.core.artifact import FileInput, FileMetadata, FileOutput, Format
+from edgecnn.core.errors import InputError, MissingExtra
+from edgecnn.core.image import Preprocessing
+from edgecnn.core.measurement import Accuracy, Latency, Measurement
+from edgecnn.runtime import metadata as inside
+
+RUNTIMES: dict[Format, tuple[str, ...]] = {
+    "tflite": ("litert", "tflite-runtime"),
+    "onnx": ("onnxruntime",),
+}
+"""Runtimes of each format; where none is asked for, the first that is installed."""
+
+MAX_THREADS = 256
+
+
+def measure(
+    path: Path,
+    *,
+    runtime: str | None = None,
+    threads: int = 1,
+    protocol: Protocol | None = None,
+    accuracy: Accuracy | None = None,
+    place: Place | None = None,
+) -> Measurement:
+    """Measure one file in a fresh process.
+
+    Args:
+        path: A ``.tflite`` or ``.onnx`` file, ours or foreign.
+        runtime: A name in `RUNTIMES`. None: the format's first that is installed.
+        threads: Threads of the runtime.
+        protocol: How long. None: the default, about five seconds.
+        accuracy: What this file reached, if somebody evaluated it; the row carries it.
+        place: Where. None: this machine, this interpreter.
+
+    Raises:
+        MissingExtra: the runtime is not installed there.
+        InputError: no such runtime, or a file that it refuses or that makes it crash.
+    """
+    check_options(runtime=runtime, threads=threads)
+    protocol, place = protocol or Protocol(), place or ThisMachine()
+    metadata = inside.read_metadata(path)
+    kind = _format(path)
+    planned = memory.arena_mb(path, kind)
+    name, answer = _ask(path, _candidates(path, kind, runtime), metadata, threads, protocol, place)
+    row = unmeasured(path, "not yet", runtime=name, threads=threads, protocol=protocol, place=place)
+    row = dataclasses.replace(
+        row,
+        format=kind,
+        scheme="unknown" if metadata is None else metadata.scheme,
+        accuracy=accuracy,
+        memory_mb=memory.memory_of(answer.memory_mb, arena=planned),
+        **_stages(metadata, answer),
+    )
+    return _with_answer(row, answer)
+
+
+def check_options(*, runtime: str | None, threads: int) -> None:
+    """Refuse options that no file could be measured with.
+
+    Raises:
+        InputError: no such runtime, or a number of threads that makes no sense.
+    """
+    known = [name for names in RUNTIMES.values() for name in names]
+    if runtime is not None and runtime not in known:
+        raise errors.unknown("runtime", runtime, known, where="--runtime")
+    if not 1 <= threads <= MAX_THREADS:
+        raise InputError(f"{threads} threads", where="--threads", fix=f"give 1 to {MAX_THREADS}")
+
+
+def unmeasured(
+    path: Path,
+    reason: str,
+    *,
+    runtime: str | None,
+    threads: int,
+    protocol: Protocol,
+    place: Place,
+) -> Measurement:
+    """Make the row of a file that could not be measured: no latency, and the reason."""
+    return Measurement(
+        model=path.name,
+        sha256=files.sha256(path),
+        bytes=path.stat().st_size,
+        format=path.suffix.lstrip("."),
+        scheme="unknown",
+        target=place.name,
+        runtime=runtime or "unknown",
+        runtime_version="unknown",
+        delegate="unknown",
+        delegated_nodes=None,
+        total_nodes=None,
+        threads=threads,
+        latency_ms=None,
+        preprocess_ms=None,
+        postprocess_ms=None,
+        memory_mb=None,
+        accuracy=None,
+        machine={},
+        protocol={**dataclasses.asdict(protocol), "frame_shape": list(stages.FRAME_SHAPE)},
+        valid=False,
+        invalid_reasons=(reason,),
+        when=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+    )
+
+
+def _with_answer(row: Measurement, answer: Answer) -> Measurement:
+    latency = Latency(
+        init=answer.init_ms,
+        first=answer.first_ms,
+        warmup_runs=answer.warmup_runs,
+        samples_ms=answer.samples_ms,
+    )
+    reasons = validity.reasons(latency, answer.machine)
+    if not answer.finite:
+        reasons = ("wrong answer: the output holds NaN or infinity", *reasons)
+    return dataclasses.replace(
+        row,
+        runtime_version=answer.runtime_version,
+        delegate=answer.delegate,
+        delegated_nodes=answer.delegated_nodes,
+        total_nodes=answer.total_nodes,
+        latency_ms=latency,
+        machine=answer.machine,
+        valid=not reasons,
+        invalid_reasons=reasons,
+    )
+
+
+def _format(path: Path) -> Format:
+    with inside.mapped(path) as data:
+        return inside.format_of(data, where=path)
+
+
+def _candidates(path: Path, kind: Format, runtime: str | None) -> tuple[str, ...]:
+    """Return the runtimes to try, in order."""
+    if runtime is None:
+        return RUNTIMES[kind]
+    if runtime not in RUNTIMES[kind]:
+        fix = f"use --runtime {RUNTIMES[kind][0]}"
+        raise InputError(f"a {kind} file, which {runtime} does not read", where=path, fix=fix)
+    return (runtime,)
+
+
+def _ask(
+    path: Path,
+    candidates: tuple[str, ...],
+    metadata: FileMetadata | None,
+    threads: int,
+    protocol: Protocol,
+    place: Place,
+) -> tuple[str, Answer]:
+    """Return the first runtime that is installed, and its answer."""
+    source = metadata and {"scale": metadata.input.scale, "offset": metadata.input.offset}
+    absent: list[MissingExtra] = []
+    for name in candidates:
+        request = {
+            "model": str(path),
+            "runtime": name,
+            "threads": threads,
+            "input": source,
+            "protocol": dataclasses.asdict(protocol),
+        }
+        try:
+            answer = place.run(request, timeout_seconds=protocol.timeout_seconds)
+            return name, check(answer, model=path, runtime=name)
+        except MissingExtra as error:
+            absent.append(error)
+    raise absent[0]
+
+
+def _stages(metadata: FileMetadata | None, answer: Answer) -> dict[str, Any]:
+    """Time what surrounds the inference; a foreign file is taken to want plain pixels."""
+    if metadata is not None:
+        how, source, target = metadata.preprocessing, metadata.input, metadata.output
+    else:
+        height, width, channels = _image_shape(answer.input_shape)
+        if channels not in (1, 3):
+            return {}
+        how = Preprocessing(height=height, width=width, channels=channels)
+        source, target = FileInput(dtype="uint8"), FileOutput(dtype="float32")
+    return {
+        "preprocess_ms": stages.preprocess_ms(how, source),
+        "postprocess_ms": stages.postprocess_ms(answer.output_shape, answer.output_dtype, target),
+    }
+
+
+def _image_shape(shape: tuple[int, ...]) -> tuple[int, int, int]:
+    """Return height, width, channels of an input [1, H, W, C] or [1, C, H, W]; else zeros."""
+    if len(shape) != 4:
+        return 0, 0, 0
+    _, first, second, third = shape
+    return (second, third, first) if first in (1, 3) else (first, second, third)

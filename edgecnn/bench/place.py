@@ -1,0 +1,95 @@
+"""Where a worker runs: the protocol that each kind of target fills, and this machine."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, Protocol
+
+from edgecnn.bench import worker
+from edgecnn.core import schema
+from edgecnn.core.errors import InputError
+
+
+class Place(Protocol):
+    """Somewhere a worker can run."""
+
+    @property
+    def name(self) -> str:
+        """The target's name, as it stands in the row."""
+        ...
+
+    def run(self, request: dict[str, Any], *, timeout_seconds: float) -> dict[str, Any]:
+        """Give a request to a fresh worker process and return its answer, unchecked.
+
+        Raises:
+            InputError: the worker died, hung, or answered something that is not JSON.
+        """
+        ...
+
+
+@dataclasses.dataclass(frozen=True)
+class ThisMachine:
+    """A child process on this machine's CPU.
+
+    Attributes:
+        python: The interpreter that has numpy and the runtime; any environment's.
+    """
+
+    python: Path = Path(sys.executable)
+    name: str = "cpu"
+
+    def run(self, request: dict[str, Any], *, timeout_seconds: float) -> dict[str, Any]:
+        """Start `bench/worker.py` in a new process; see `Place`."""
+        model = Path(request["model"])
+        # The room's own modules must not be found by what numpy or the runtime imports.
+        environment = {**os.environ, "PYTHONSAFEPATH": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
+        try:
+            done = subprocess.run(
+                [self.python, worker.__file__],
+                input=json.dumps({**request, "model": str(model.absolute())}),
+                capture_output=True,
+                text=True,
+                errors="replace",
+                timeout=timeout_seconds,
+                env=environment,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            what = f"no answer from the runtime within {timeout_seconds:.0f} s"
+            raise InputError(what, where=model, fix="measure fewer runs") from None
+        except OSError as error:
+            what = f"a Python that does not start ({error.strerror})"
+            raise InputError(what, where=self.python, fix="check --python") from error
+        if done.returncode != 0:
+            raise _death(done, request)
+        answer = schema.parse(done.stdout, where=model)
+        if not isinstance(answer, dict):
+            raise InputError("an answer that is no object", where=model, fix="check --python")
+        return answer
+
+
+def _death(done: subprocess.CompletedProcess[str], request: dict[str, Any]) -> InputError:
+    """Say how the worker ended: native code that crashed, or an interpreter without numpy."""
+    if done.returncode < 0:
+        return InputError(
+            f"a file that makes {request['runtime']} crash ({_signal_name(-done.returncode)})",
+            where=request["model"],
+            fix="export or download it again",
+        )
+    last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+    return InputError(
+        f"a worker that failed ({last})", where=request["model"], fix="check the Python it runs in"
+    )
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

@@ -1,0 +1,58 @@
+"""What a target offers, and the target that a user's text names."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Protocol
+
+from edgecnn import bench
+from edgecnn.bench import Place
+from edgecnn.core import errors
+from edgecnn.core.errors import InputError
+from edgecnn.core.measurement import Accuracy, Measurement
+from edgecnn.targets.cpu import CpuTarget
+
+KINDS = ("cpu", "gpu", "ssh", "emulated", "predicted")
+"""Kinds of target that the command line knows; what follows a colon names one of a kind."""
+
+
+class Target(Protocol):
+    """Somewhere files are measured."""
+
+    @property
+    def place(self) -> Place:
+        """Where the worker runs; its name stands in the rows."""
+        ...
+
+    def measure(
+        self,
+        path: Path,
+        *,
+        runtime: str | None = None,
+        threads: int = 1,
+        protocol: bench.Protocol | None = None,
+        accuracy: Accuracy | None = None,
+    ) -> Measurement:
+        """Measure one file there; see `bench.measure`."""
+        ...
+
+
+def parse(text: str, *, python: Path | None = None) -> Target:
+    """Return the target that a text like ``cpu`` or ``ssh:pi@board`` names.
+
+    Args:
+        text: What the user gave as ``--target``.
+        python: For ``cpu``: the interpreter that has the runtime. None: this one.
+
+    Raises:
+        InputError: no such target, or one that this version can't reach.
+    """
+    kind = text.partition(":")[0]
+    if text == "cpu":
+        return CpuTarget(python or Path(sys.executable))
+    if kind not in KINDS or kind == "cpu":
+        raise errors.unknown("target", text, KINDS, where="--target")
+    raise InputError(
+        f"target {text!r} is not available in this version", where="--target", fix="use cpu"
+    )
