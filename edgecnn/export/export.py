@@ -1,0 +1,321 @@
+"""Export: checkpoint in, checked and measured files out."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.metadata
+import itertools
+import json
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from edgecnn import data, evaluate, zoo
+from edgecnn.core import files, progress, schema
+from edgecnn.core.artifact import (
+    Artifact,
+    Calibration,
+    FileMetadata,
+    Format,
+    Io,
+    Measured,
+    Scheme,
+    file_name,
+)
+from edgecnn.core.checkpoint import Card, Checkpoint
+from edgecnn.core.errors import InputError, unknown
+from edgecnn.export.checks import check_file, opcodes
+from edgecnn.export.writers import Writers, file_input, file_output
+from edgecnn.quantize import SCHEMES
+from edgecnn.quantize import onnx as onnx_int8
+from edgecnn.runtime import load, metadata
+
+Array: TypeAlias = npt.NDArray[Any]
+
+EXPORT_SCHEMA = "edgecnn/export/1"
+ROWS_FILE = "export.json"
+
+# Enough to see a damaged file; `verify` judges on more.
+_MAX_JUDGED = 1000
+_SATURATION_PHOTOS = 50
+# Rounding alone changes up to about 5 % of close answers between optimized and plain
+# execution; a saturating file changes 15 % and more (measured on CPUs without VNNI).
+_SATURATED_BELOW = 0.90
+_LOW_AGREEMENT_PCT = 95.0
+_PACKAGES = ("edgecnn", "tensorflow", "keras", "tf2onnx", "onnx", "onnxruntime", "ai-edge-litert")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Options:
+    """What to export and how.
+
+    Attributes:
+        formats: File formats.
+        schemes: Quantization schemes; one that a format lacks is left out there.
+        io: Input and output type of int8 files; others take float32.
+        calibration: DATA for int8's ranges; the checkpoint's training part when None.
+        calibration_count: Photos that set the ranges.
+        seed: Of the draw of calibration photos.
+        force: Replace files of the same name.
+    """
+
+    formats: tuple[Format, ...] = ("tflite",)
+    schemes: tuple[Scheme, ...] = ("float32",)
+    io: Io = "uint8"
+    calibration: str | None = None
+    calibration_count: int = 200
+    seed: int = 0
+    force: bool = False
+
+    def __post_init__(self) -> None:
+        for name in self.schemes:
+            if name not in SCHEMES:
+                raise unknown("scheme", name, SCHEMES, where="the schemes to export")
+        for name in self.formats:
+            if name not in ("tflite", "onnx"):
+                raise unknown("format", name, ("tflite", "onnx"), where="--format")
+        if not self.files:
+            raise InputError(
+                f"no {self.schemes[0]} files",
+                where="ONNX",
+                fix="add --format tflite, or --int8 for ONNX",
+            )
+        if self.calibration_count < 1:
+            raise InputError(
+                f"{self.calibration_count} photos",
+                where="--calibration-count",
+                fix="give a number above zero",
+            )
+
+    @property
+    def files(self) -> list[tuple[Format, Scheme]]:
+        """Format and scheme of each file to write."""
+        pairs = itertools.product(self.schemes, self.formats)
+        return [(f, s) for s, f in pairs if f in SCHEMES[s].formats]
+
+
+def export(checkpoint: Checkpoint, out: Path, options: Options) -> list[Artifact]:
+    """Write one file a format and scheme, each parsed again and measured.
+
+    Rows of earlier exports to the same folder are kept in its ``export.json``.
+
+    Raises:
+        InputError: a file of the same name exists (without force), the folder belongs to
+            another checkpoint, or int8 has no calibration photos.
+        CheckFailed: a written file is not what its name says; it is not kept.
+    """
+    rows = _earlier_rows(out, checkpoint.card, options)
+    exporter = _Exporter(checkpoint, out, options)
+    artifacts = []
+    with progress.bar("exporting", total=len(options.files)) as advance:
+        for suffix, scheme in options.files:
+            artifact = exporter.write(suffix, scheme)
+            artifacts.append(artifact)
+            rows[artifact.path.name] = artifact.to_row()
+            _write_rows(out, checkpoint.card, rows)
+            advance(note=f"{suffix} {scheme}")
+    return artifacts
+
+
+class _Exporter:
+    """What all files of one export share: the model, its photos and its answers."""
+
+    def __init__(self, checkpoint: Checkpoint, out: Path, options: Options) -> None:
+        self.card, self.out, self.options = checkpoint.card, out, options
+        self.calibration_photos: list[Any] = []
+        self.calibration: Calibration | None = None
+        self.spare: list[Any] = []
+        if any(scheme == "int8" for _, scheme in options.files):
+            self._choose_calibration()
+        self.judged, self.split = self._judged_photos()
+        self.writers = Writers(
+            zoo.restore(checkpoint), self.card.normalization, self._calibration_pixels
+        )
+        runner = zoo.CheckpointRunner(checkpoint)
+        self.reference, self.judged = (
+            evaluate.scores_of(runner, self.judged) if self.judged else (np.zeros((0, 0)), [])
+        )
+
+    def write(self, suffix: Format, scheme: Scheme) -> Artifact:
+        """Make, check, measure and store one file."""
+        started = time.perf_counter()
+        io: Io = self.options.io if scheme == "int8" else "float32"
+        path = self.out / file_name(self.card.name, scheme, suffix)
+        content = self.writers.make(suffix, scheme, io)
+        check_file(content, suffix, scheme=scheme, io=io, where=path)
+        about = FileMetadata(
+            name=self.card.name,
+            task=self.card.task,
+            classes=self.card.classes,
+            arch=self.card.arch,
+            format=suffix,
+            scheme=scheme,
+            preprocessing=self.card.preprocessing,
+            input=file_input(scheme, io, self.card.normalization),
+            output=file_output(scheme, io),
+            source_sha256=self.card.model_sha256,
+            calibration=self.calibration if scheme == "int8" else None,
+            versions=_versions(),
+            opcodes=opcodes(content, suffix, where=path),
+        )
+        measured = self._measure(metadata.embed(content, about), path.name)
+        warnings = self._warnings(content, about, measured)
+        about = dataclasses.replace(about, measured=measured, warnings=warnings)
+        content = metadata.embed(content, about)
+        files.write_bytes(path, content)
+        return Artifact(
+            path=path,
+            metadata=about,
+            bytes=len(content),
+            sha256=files.sha256(path),
+            seconds=time.perf_counter() - started,
+        )
+
+    def _choose_calibration(self) -> None:
+        source = self.options.calibration
+        examples: Sequence[Any]
+        if source is None:
+            examples = _training_photos(self.card)
+        else:
+            examples, _ = data.examples_for(
+                source, self.card.classes, self.card.data, split="all", limit=None
+            )
+        count = min(self.options.calibration_count, len(examples))
+        chosen, self.calibration = data.calibration_photos(
+            examples, count=count, seed=self.options.seed
+        )
+        names = {example.name for example in chosen}
+        self.calibration_photos = chosen
+        self.spare = [e for e in examples if e.name not in names] or chosen
+
+    def _judged_photos(self) -> tuple[list[Any], str]:
+        """Return the validation photos, or calibration photos kept aside where they are gone."""
+        if self.card.data is not None:
+            try:
+                return data.examples_for(
+                    self.card.data.source,
+                    self.card.classes,
+                    self.card.data,
+                    split="val",
+                    limit=_MAX_JUDGED,
+                )
+            except InputError:
+                pass  # the photos have moved: what was given for calibration has to do
+        return self.spare[:_MAX_JUDGED], "calibration"
+
+    def _calibration_pixels(self) -> Iterator[Array]:
+        for batch in data.Reader(self.calibration_photos, self.card.preprocessing):
+            yield from batch.pixels[:, None]
+
+    def _measure(self, content: bytes, name: str) -> Measured | None:
+        """Compare the file's answers with the checkpoint's."""
+        if not self.judged:
+            return None
+        with tempfile.TemporaryDirectory(prefix="edgecnn-") as folder:
+            path = Path(folder) / name
+            files.write_bytes(path, content)
+            scores, _ = evaluate.scores_of(load(path, threads=2), self.judged)
+        answers, expected = scores.argmax(axis=1), self.reference.argmax(axis=1)
+        labels = np.asarray([example.label for example in self.judged])
+        labelled = self.split != "calibration"
+        return Measured(
+            n=len(answers),
+            split=self.split,
+            top1=float(np.mean(answers == labels)) if labelled else None,
+            float_top1=float(np.mean(expected == labels)) if labelled else None,
+            agreement_pct=float(100 * np.mean(answers == expected)),
+        )
+
+    def _warnings(
+        self, content: bytes, about: FileMetadata, measured: Measured | None
+    ) -> tuple[str, ...]:
+        warnings = []
+        if measured is not None and measured.agreement_pct < _LOW_AGREEMENT_PCT:
+            warnings.append(
+                f"only {measured.agreement_pct:.1f} % of {measured.n} answers are the checkpoint's"
+            )
+        if about.scheme == "int8" and len(self.calibration_photos) < len(self.card.classes):
+            warnings.append("fewer calibration photos than classes: ranges may be too narrow")
+        if about.scheme == "int8" and about.format == "onnx":
+            same = self._plain_agreement(content, about)
+            if same < _SATURATED_BELOW:
+                warnings.append(
+                    f"on this CPU optimized and plain execution agree on {100 * same:.0f} % only: "
+                    "its integer kernels may saturate"
+                )
+        return tuple(warnings)
+
+    def _plain_agreement(self, content: bytes, about: FileMetadata) -> float:
+        how = about.input
+        dtype = np.dtype(how.dtype)
+        inputs = (
+            (photo.astype(np.float32) * np.float32(how.scale) + np.float32(how.offset)).astype(
+                dtype
+            )
+            for photo in itertools.islice(self._calibration_pixels(), _SATURATION_PHOTOS)
+        )
+        return onnx_int8.plain_agreement(content, inputs)[0]
+
+
+def _training_photos(card: Card) -> Sequence[Any]:
+    fix = "add --calibration PHOTOS (one photo a class is enough)"
+    if card.data is None:
+        raise InputError("no training photos to calibrate with", where=card.name, fix=fix)
+    try:
+        examples, _ = data.examples_for(
+            card.data.source, card.classes, card.data, split="train", limit=None
+        )
+    except InputError as error:
+        raise InputError(
+            f"the training photos are gone ({error.what})", where=card.data.source, fix=fix
+        ) from error
+    return examples
+
+
+def _earlier_rows(out: Path, card: Card, options: Options) -> dict[str, dict[str, Any]]:
+    """Return the rows to keep, after making sure that nothing is overwritten unasked."""
+    path = out / ROWS_FILE
+    rows: dict[str, dict[str, Any]] = {}
+    if path.is_file():
+        content = schema.parse(
+            files.read_bytes(path, limit=schema.JSON_LIMIT_BYTES, kind="file"), where=path
+        )
+        if not isinstance(content, dict) or content.get("schema") != EXPORT_SCHEMA:
+            raise InputError("a file of another kind", where=path, fix="choose another --out")
+        if content.get("source_sha256") != card.model_sha256 and not options.force:
+            raise InputError(
+                "files of another checkpoint", where=out, fix="choose another --out or add --force"
+            )
+        if content.get("source_sha256") == card.model_sha256:
+            rows = {Path(row["path"]).name: row for row in content["artifacts"]}
+    for suffix, scheme in options.files:
+        target = out / file_name(card.name, scheme, suffix)
+        if target.exists() and not options.force:
+            raise InputError(
+                "there is already a file", where=target, fix="choose another --out or add --force"
+            )
+    return {name: row for name, row in rows.items() if (out / name).is_file()}
+
+
+def _write_rows(out: Path, card: Card, rows: dict[str, dict[str, Any]]) -> None:
+    content = {
+        "schema": EXPORT_SCHEMA,
+        "source_sha256": card.model_sha256,
+        "artifacts": [rows[name] for name in sorted(rows)],
+    }
+    files.write_text(out / ROWS_FILE, json.dumps(content, indent=1) + "\n")
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in _PACKAGES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found

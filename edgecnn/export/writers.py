@@ -1,0 +1,91 @@
+"""One frozen graph, all schemes: each format's bytes, made once and shared where possible."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property
+from typing import Any, TypeAlias
+
+import keras
+import numpy as np
+import numpy.typing as npt
+
+from edgecnn.convert import onnx as to_onnx
+from edgecnn.convert import tflite as to_tflite
+from edgecnn.convert.fold import fold_batch_norm
+from edgecnn.convert.frozen import Frozen, freeze
+from edgecnn.core.artifact import FileInput, FileOutput, Format, Io, Scheme
+from edgecnn.quantize import onnx as onnx_int8
+from edgecnn.quantize import tflite as tflite_int8
+from edgecnn.quantize.grid import input_grid
+
+Array: TypeAlias = npt.NDArray[Any]
+
+NORMALIZE_LAYER = "normalize"
+
+
+@dataclasses.dataclass
+class Writers:
+    """Makes the bytes of any scheme of one model.
+
+    Attributes:
+        model: The trained network, pixels 0..255 in, probabilities out.
+        normalization: (scale, offset) of its layer "normalize".
+        photos: Returns the calibration photos, [1, H, W, C] uint8 each, anew at each call.
+    """
+
+    model: keras.Model
+    normalization: tuple[float, float]
+    photos: Callable[[], Iterable[Array]]
+
+    def make(self, suffix: Format, scheme: Scheme, io: Io) -> bytes:
+        """Return the file's bytes, without metadata."""
+        if scheme == "int8":
+            return self._int8(suffix, io)
+        if suffix == "onnx":
+            data = to_onnx.float32(self._pixels)
+            return onnx_int8.float16(data) if scheme == "float16" else data
+        return getattr(to_tflite, scheme)(self._pixels)
+
+    @cached_property
+    def _pixels(self) -> Frozen:
+        """The graph that takes pixels: float files normalize by themselves."""
+        return freeze(fold_batch_norm(self.model))
+
+    @cached_property
+    def _normalized(self) -> Frozen:
+        """The graph behind the normalization: an integer file's input grid absorbs it."""
+        return freeze(fold_batch_norm(self.model, start=NORMALIZE_LAYER))
+
+    def _int8(self, suffix: Format, io: Io) -> bytes:
+        grid, shift = input_grid(self.normalization)
+        if suffix == "tflite":
+            data = to_tflite.float32(self._normalized)
+            seen = tflite_int8.observe(data, self._inputs())
+            return tflite_int8.quantize(data, seen, input_grid=grid, input_shift=shift, io=io)
+        data = to_onnx.float32(self._normalized)
+        observed = onnx_int8.observe(data, self._inputs())
+        return onnx_int8.quantize(data, observed, input_grid=grid, input_shift=shift, io=io)
+
+    def _inputs(self) -> Iterator[Array]:
+        scale, offset = (np.float32(x) for x in self.normalization)
+        for photo in self.photos():
+            yield photo.astype(np.float32) * scale + offset
+
+
+def file_input(scheme: Scheme, io: Io, normalization: tuple[float, float]) -> FileInput:
+    """Return how pixels become the file's input."""
+    if scheme != "int8":
+        return FileInput(dtype="float32")
+    if io != "float32":
+        return FileInput(dtype=io, offset=-128.0 if io == "int8" else 0.0)
+    grid, _ = input_grid(normalization)
+    return FileInput(dtype=io, scale=grid.scale, offset=-grid.scale * grid.unsigned_zero_point)
+
+
+def file_output(scheme: Scheme, io: Io) -> FileOutput:
+    """Return how the file's output becomes probabilities."""
+    if scheme != "int8" or io == "float32":
+        return FileOutput(dtype="float32")
+    return FileOutput(dtype=io, scale=1 / 256, zero_point=-128 if io == "int8" else 0)
