@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -48,3 +49,58 @@ def photo_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             pixels[..., channel] += 120
             Image.fromarray(pixels).save(folder / name / f"{index:02}.jpg", quality=90)
     return folder
+
+
+@pytest.fixture(scope="session")
+def separable_network() -> Any:
+    """A small separable network with random, trained-looking batch norms, as ours are made.
+
+    [32, 32, 3] pixels 0..255, its layer "normalize" to -1..1, 5 probabilities; it has a
+    residual add, a stride, a standalone ReLU, max pooling, a dead filter and a tiny one.
+    """
+    pytest.importorskip("tensorflow")
+    import keras
+    from keras import layers
+
+    keras.utils.set_random_seed(3)
+    image = keras.Input((32, 32, 3), name="image")
+    x = layers.Rescaling(1 / 127.5, offset=-1.0, name="normalize")(image)
+    x = layers.Conv2D(8, 3, 2, "same", use_bias=False, name="stem")(x)
+    x = layers.ReLU(6, name="stem_relu")(layers.BatchNormalization(name="stem_bn")(x))
+    y = layers.DepthwiseConv2D(3, 1, "same", use_bias=False, name="depthwise")(x)
+    y = layers.ReLU(6, name="depthwise_relu")(layers.BatchNormalization(name="depthwise_bn")(y))
+    y = layers.Conv2D(8, 1, use_bias=False, name="project")(y)
+    y = layers.BatchNormalization(name="project_bn")(y)
+    x = layers.ReLU(name="relu")(layers.Add(name="add")([x, y]))
+    x = layers.MaxPooling2D(2, name="pool2")(x)
+    x = layers.SeparableConv2D(12, 3, padding="same", use_bias=False, name="separable")(x)
+    x = layers.ReLU(name="last_relu")(layers.BatchNormalization(name="separable_bn")(x))
+    x = layers.GlobalAveragePooling2D(name="pool")(x)
+    x = layers.Softmax(name="probabilities")(layers.Dense(5, name="logits")(x))
+    model = keras.Model(image, x)
+    random = np.random.default_rng(5)
+    for layer in model.layers:
+        if isinstance(layer, layers.BatchNormalization):
+            n = layer.gamma.shape[0]
+            layer.set_weights(
+                [
+                    random.uniform(0.5, 1.5, n),
+                    random.normal(0, 0.3, n),
+                    random.normal(0, 0.2, n),
+                    random.uniform(0.2, 1.0, n),
+                ]
+            )
+    kernel, bias = model.get_layer("logits").get_weights()
+    model.get_layer("logits").set_weights([kernel * 6, bias])
+    (stem,) = model.get_layer("stem").get_weights()
+    stem[..., 0], stem[..., 1] = 0.0, stem[..., 1] * 1e-9
+    model.get_layer("stem").set_weights([stem])
+    return model
+
+
+@pytest.fixture(scope="session")
+def pictures() -> Any:
+    """64 smooth random pictures, [64, 32, 32, 3] uint8: blobs of colour, not noise."""
+    random = np.random.default_rng(11)
+    small = random.integers(0, 256, (64, 5, 5, 3), dtype=np.uint8)
+    return np.stack([np.asarray(Image.fromarray(p).resize((32, 32))) for p in small])
