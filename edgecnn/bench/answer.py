@@ -36,6 +36,7 @@ class Answer:
     delegated_nodes: int | None
     total_nodes: int | None
     input_shape: tuple[int, ...]
+    input_dtype: str
     output_shape: tuple[int, ...]
     output_dtype: str
     finite: bool

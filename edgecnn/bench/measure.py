@@ -5,18 +5,19 @@ from __future__ import annotations
 import dataclasses
 import datetime
 from pathlib import Path
-from typing import Any
+from typing import TypeAlias
 
 from edgecnn.bench import memory, stages, validity
 from edgecnn.bench.answer import Answer, check
 from edgecnn.bench.place import Place, ThisMachine
 from edgecnn.bench.protocol import Protocol
 from edgecnn.core import errors, files
-from edgecnn.core.artifact import FileInput, FileMetadata, FileOutput, Format
+from edgecnn.core.artifact import FileMetadata, Format
 from edgecnn.core.errors import InputError, MissingExtra
-from edgecnn.core.image import Preprocessing
 from edgecnn.core.measurement import Accuracy, Latency, Measurement
 from edgecnn.runtime import metadata as inside
+from edgecnn.runtime import wiring
+from edgecnn.runtime.engine import Port
 
 RUNTIMES: dict[Format, tuple[str, ...]] = {
     "tflite": ("litert", "tflite-runtime"),
@@ -25,6 +26,8 @@ RUNTIMES: dict[Format, tuple[str, ...]] = {
 """Runtimes of each format; where none is asked for, the first that is installed."""
 
 MAX_THREADS = 256
+
+_Stages: TypeAlias = tuple[float | None, float | None]
 
 
 def measure(
@@ -56,14 +59,18 @@ def measure(
     kind = _format(path)
     planned = memory.arena_mb(path, kind)
     name, answer = _ask(path, _candidates(path, kind, runtime), metadata, threads, protocol, place)
-    row = unmeasured(path, "not yet", runtime=name, threads=threads, protocol=protocol, place=place)
+    before_ms, after_ms = _stages(path, metadata, answer)
+    row = unmeasured(
+        path, "no answer", runtime=name, threads=threads, protocol=protocol, place=place
+    )
     row = dataclasses.replace(
         row,
         format=kind,
         scheme="unknown" if metadata is None else metadata.scheme,
         accuracy=accuracy,
         memory_mb=memory.memory_of(answer.memory_mb, arena=planned),
-        **_stages(metadata, answer),
+        preprocess_ms=before_ms,
+        postprocess_ms=after_ms,
     )
     return _with_answer(row, answer)
 
@@ -91,14 +98,15 @@ def unmeasured(
     place: Place,
 ) -> Measurement:
     """Make the row of a file that could not be measured: no latency, and the reason."""
+    kind: Format = "onnx" if path.suffix == ".onnx" else "tflite"
     return Measurement(
         model=path.name,
         sha256=files.sha256(path),
         bytes=path.stat().st_size,
-        format=path.suffix.lstrip("."),
+        format=kind,
         scheme="unknown",
         target=place.name,
-        runtime=runtime or "unknown",
+        runtime=runtime or RUNTIMES[kind][0],
         runtime_version="unknown",
         delegate="unknown",
         delegated_nodes=None,
@@ -182,25 +190,15 @@ def _ask(
     raise absent[0]
 
 
-def _stages(metadata: FileMetadata | None, answer: Answer) -> dict[str, Any]:
-    """Time what surrounds the inference; a foreign file is taken to want plain pixels."""
-    if metadata is not None:
-        how, source, target = metadata.preprocessing, metadata.input, metadata.output
-    else:
-        height, width, channels = _image_shape(answer.input_shape)
-        if channels not in (1, 3):
-            return {}
-        how = Preprocessing(height=height, width=width, channels=channels)
-        source, target = FileInput(dtype="uint8"), FileOutput(dtype="float32")
-    return {
-        "preprocess_ms": stages.preprocess_ms(how, source),
-        "postprocess_ms": stages.postprocess_ms(answer.output_shape, answer.output_dtype, target),
-    }
-
-
-def _image_shape(shape: tuple[int, ...]) -> tuple[int, int, int]:
-    """Return height, width, channels of an input [1, H, W, C] or [1, C, H, W]; else zeros."""
-    if len(shape) != 4:
-        return 0, 0, 0
-    _, first, second, third = shape
-    return (second, third, first) if first in (1, 3) else (first, second, third)
+def _stages(path: Path, metadata: FileMetadata | None, answer: Answer) -> _Stages:
+    """Time what is before and after an inference; none where the input is no image."""
+    source = Port(shape=answer.input_shape, dtype=answer.input_dtype)
+    result = Port(shape=answer.output_shape, dtype=answer.output_dtype)
+    try:
+        if metadata is None:
+            ends = wiring.assumed(source, result, where=path)
+        else:
+            ends = wiring.told(metadata, source, result, where=path)
+    except InputError:
+        return None, None
+    return stages.preprocess_ms(ends), stages.postprocess_ms(ends, answer.output_shape)

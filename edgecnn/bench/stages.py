@@ -5,47 +5,36 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from edgecnn.bench.worker import time_runs
-from edgecnn.core.artifact import FileInput, FileOutput
-from edgecnn.core.image import Pixels, Preprocessing, prepare
+from edgecnn.core.image import Pixels, prepare
 from edgecnn.core.runner import Answer, Timing
+from edgecnn.runtime import wiring
+from edgecnn.runtime.wiring import Wiring
 
 FRAME_SHAPE = (480, 640, 3)
 """Height, width, channels of the frame: a small camera's."""
 
 
-def preprocess_ms(how: Preprocessing, source: FileInput) -> float:
-    """Time one frame in memory to input values; median, milliseconds."""
-    photo = frame()
+def preprocess_ms(ends: Wiring) -> float:
+    """Time one frame in memory to the input tensor; median, milliseconds."""
+    photo, table = frame(), wiring.pixel_table(ends.input)
 
     def work() -> None:
-        values = prepare(photo, how)
-        if source.dtype != "uint8":
-            (values * np.float32(source.scale) + np.float32(source.offset)).astype(source.dtype)
+        wiring.to_input(prepare(photo, ends.preprocessing), table, ends.input.layout)
 
     return _median(work)
 
 
-def postprocess_ms(shape: tuple[int, ...], dtype: str, target: FileOutput) -> float:
-    """Time output values to the five best classes; median, milliseconds.
-
-    Args:
-        shape: Of the output tensor.
-        dtype: Of the output tensor.
-        target: How its values become scores.
-    """
-    values = np.arange(math.prod(shape)).astype(dtype)
+def postprocess_ms(ends: Wiring, shape: tuple[int, ...]) -> float:
+    """Time an output tensor of this shape to the five best classes; median, milliseconds."""
+    values = np.arange(math.prod(shape)).astype(ends.output.dtype)
+    timing = Timing(preprocess=0, inference=0, postprocess=0)
 
     def work() -> None:
-        scores: npt.NDArray[Any] = (
-            values.astype(np.float32) - np.float32(target.zero_point)
-        ) * np.float32(target.scale)
-        Answer(scores, (), Timing(preprocess=0, inference=0, postprocess=0)).top(5)
+        Answer(wiring.to_scores(values, ends.output), (), timing).top(5)
 
     return _median(work)
 

@@ -174,6 +174,7 @@ def measure(request: Json) -> Json:
         "runtime_version": version(package),
         **model.delegation(),
         "input_shape": list(model.input_shape),
+        "input_dtype": model.input_dtype,
         "output_shape": list(output.shape),
         "output_dtype": output.dtype.name,
         "finite": bool(np.isfinite(output.astype(np.float64)).all()),

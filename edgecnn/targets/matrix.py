@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from edgecnn import bench
-from edgecnn.core import files as whole_files
 from edgecnn.core import progress, schema
 from edgecnn.core.errors import EdgecnnError, InputError
+from edgecnn.core.files import write_text
 from edgecnn.core.measurement import Accuracy, Measurement
 from edgecnn.targets.cpu import CpuTarget
 from edgecnn.targets.target import Target
@@ -44,7 +44,7 @@ def run_matrix(  # noqa: PLR0913 - each is an option of `edgecnn bench`
         InputError: no such file, two files that would share a row's name, or bad options.
     """
     _check(files, threads, runtime)
-    cells = list(itertools.product(files, targets, dict.fromkeys(threads)))
+    cells = list(itertools.product(dict.fromkeys(files), targets, dict.fromkeys(threads)))
     rows = []
     with progress.bar("measuring", total=len(cells)) as advance:
         for path, target, count in cells:
@@ -112,5 +112,5 @@ def save(row: Measurement, folder: Path) -> Path:
     """
     parts = (row.model, row.target, row.runtime, f"{row.threads}t")
     path = folder / (re.sub(r"[^\w.@-]+", "_", "-".join(parts)) + ".json")
-    whole_files.write_text(path, schema.dumps(row))
+    write_text(path, schema.dumps(row))
     return path
