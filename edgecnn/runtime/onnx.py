@@ -1,0 +1,160 @@
+"""Reading an ONNX file into the same plain graph as a TFLite file; needs the onnx package.
+
+Quantize and dequantize pairs (QDQ) are notation, not work: an operation between them is
+read as one on integers, as a runtime executes it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from edgecnn.core.errors import InputError, MissingExtra
+from edgecnn.runtime.tflite import MAX_TENSORS, Graph, Operator, Tensor
+
+_QUANTIZING = ("QuantizeLinear", "DequantizeLinear")
+
+
+def read(data: bytes, *, where: str | Path) -> Graph:
+    """Parse an ONNX file; weights kept in other files are left there.
+
+    Raises:
+        InputError: not an ONNX model, or a damaged one.
+        MissingExtra: the onnx package is not installed.
+    """
+    try:
+        import onnx
+        from onnx import shape_inference
+    except ImportError:
+        raise MissingExtra("reading ONNX files", "onnx") from None
+    try:
+        model = onnx.load_model_from_string(data)
+        if len(model.graph.node) > MAX_TENSORS:
+            raise ValueError(f"more than {MAX_TENSORS} operations")
+        return _Reader(shape_inference.infer_shapes(model)).graph(len(data))
+    # The package's errors have no common base but Exception.
+    except Exception as error:
+        reason = (str(error).splitlines() or [""])[0][:200]
+        raise InputError(
+            f"a damaged ONNX model ({reason})", where=where, fix="export or download it again"
+        ) from error
+
+
+class _Reader:
+    """Turns names into places: ONNX's graph speaks of tensors by name."""
+
+    def __init__(self, model: Any) -> None:
+        self._model = model
+        self._source = model.graph
+        self._constants = {tensor.name: tensor for tensor in self._source.initializer}
+        for node in self._source.node:
+            for attribute in node.attribute if node.op_type == "Constant" else ():
+                if attribute.name == "value":
+                    self._constants[node.output[0]] = attribute.t
+        self._values = {
+            value.name: value.type.tensor_type
+            for value in (*self._source.value_info, *self._source.input, *self._source.output)
+        }
+        self._scales: dict[str, tuple[tuple[float, ...], tuple[int, ...]]] = {}
+        self._stand_ins = self._find_stand_ins()
+        self._tensors: dict[str, Tensor] = {}
+        self._places: dict[str, int] = {}
+
+    def graph(self, size: int) -> Graph:
+        """Return the plain graph."""
+        operators = [
+            self._operator(node)
+            for node in self._source.node
+            if node.op_type != "Constant" and not self._is_notation(node)
+        ]
+        inputs = [v.name for v in self._source.input if v.name not in self._constants]
+        versions = {entry.domain: entry.version for entry in self._model.opset_import}
+        places = tuple(map(self._place, inputs))
+        outputs = tuple(self._place(value.name) for value in self._source.output)
+        return Graph(
+            description=f"{self._model.producer_name} {self._model.producer_version}".strip(),
+            tensors=tuple(self._tensors.values()),
+            operators=tuple(operators),
+            inputs=places,
+            outputs=outputs,
+            opcodes={name: versions.get("", 0) for name in sorted({o.name for o in operators})},
+            size=size,
+        )
+
+    def _find_stand_ins(self) -> dict[str, str]:
+        """Return the integer tensor that stands for each float one between Q and DQ."""
+        uses = Counter(name for node in self._source.node for name in set(node.input))
+        ends = {value.name for value in (*self._source.input, *self._source.output)}
+        stand_ins = {}
+        for node in self._source.node:
+            if node.op_type not in _QUANTIZING:
+                continue
+            before, after = node.input[0], node.output[0]
+            integer = after if node.op_type == "QuantizeLinear" else before
+            self._scales[integer] = self._quantization(node)
+            if node.op_type == "DequantizeLinear" and after not in ends:
+                stand_ins[after] = before
+            elif node.op_type == "QuantizeLinear" and uses[before] == 1 and before not in ends:
+                stand_ins[before] = after
+        return stand_ins
+
+    def _quantization(self, node: Any) -> tuple[tuple[float, ...], tuple[int, ...]]:
+        from onnx import numpy_helper
+
+        numbers = [
+            numpy_helper.to_array(self._constants[name]).reshape(-1).tolist()
+            for name in node.input[1:3]
+            if name in self._constants
+        ]
+        scales = tuple(map(float, numbers[0])) if numbers else ()
+        zero_points = tuple(map(int, numbers[1])) if len(numbers) > 1 else (0,) * len(scales)
+        return scales, zero_points
+
+    def _is_notation(self, node: Any) -> bool:
+        if node.op_type == "DequantizeLinear":
+            return node.output[0] in self._stand_ins
+        return node.op_type == "QuantizeLinear" and node.input[0] in self._stand_ins
+
+    def _operator(self, node: Any) -> Operator:
+        # A quantizing node's other inputs are settings: its scale and zero point.
+        names = node.input[:1] if node.op_type in _QUANTIZING else node.input
+        return Operator(
+            name=node.op_type,
+            version=1,
+            inputs=tuple(self._place(name) if name else -1 for name in names),
+            outputs=tuple(self._place(name) for name in node.output if name),
+            options={},
+        )
+
+    def _place(self, name: str) -> int:
+        name = self._stand_ins.get(name, name)
+        if name not in self._places:
+            self._places[name] = len(self._tensors)
+            self._tensors[name] = self._tensor(name)
+        return self._places[name]
+
+    def _tensor(self, name: str) -> Tensor:
+        from onnx.helper import tensor_dtype_to_np_dtype
+
+        constant, value = self._constants.get(name), self._values.get(name)
+        shape: tuple[int, ...] = ()
+        number = 0
+        if constant is not None:
+            shape, number = tuple(constant.dims), constant.data_type
+        elif value is not None:
+            shape = tuple(axis.dim_value or -1 for axis in value.shape.dim)
+            number = value.elem_type
+        dtype = tensor_dtype_to_np_dtype(number) if number else None
+        scales, zero_points = self._scales.get(name, ((), ()))
+        return Tensor(
+            name=name,
+            shape=shape,
+            dtype=dtype.name if dtype is not None else "unknown",
+            is_constant=constant is not None,
+            bytes=math.prod(map(abs, shape)) * (dtype.itemsize if dtype is not None else 0),
+            scales=scales,
+            zero_points=zero_points,
+            quantized_dimension=0,
+        )
