@@ -1,0 +1,32 @@
+"""A name and a shape to a Keras model; pretrained weights; a `Runner` over a Checkpoint."""
+
+import os
+
+from edgecnn.core.quiet import quiet_stderr
+
+# TensorFlow 2.21 greets on stderr while it is imported, whatever its log level says.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+with quiet_stderr():
+    import tensorflow  # noqa: F401
+
+from edgecnn.zoo.checkpoint import CheckpointRunner, restore, save_model
+from edgecnn.zoo.graph import Cost, cost, cut_points, split
+from edgecnn.zoo.registry import ARCHITECTURES, Architecture, attach_head, build, find
+from edgecnn.zoo.weights import imagenet_head, load_weights
+
+__all__ = [
+    "ARCHITECTURES",
+    "Architecture",
+    "CheckpointRunner",
+    "Cost",
+    "attach_head",
+    "build",
+    "cost",
+    "cut_points",
+    "find",
+    "imagenet_head",
+    "load_weights",
+    "restore",
+    "save_model",
+    "split",
+]

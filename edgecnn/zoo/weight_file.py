@@ -1,0 +1,204 @@
+"""Files of weights, whatever wrote them, as one list of layers; and that list into a model.
+
+No code and no configuration of a file is ever executed: only its numbers are taken.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import itertools
+import subprocess
+import sys
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import keras
+import numpy as np
+import numpy.typing as npt
+
+from edgecnn.core import files
+from edgecnn.core.errors import InputError
+from edgecnn.zoo import torch_file
+from edgecnn.zoo.h5_child import LIMIT_BYTES
+
+Array: TypeAlias = npt.NDArray[np.float32]
+
+_H5_MAGIC = b"\x89HDF\r\n\x1a\n"
+_ZIP_MAGIC = b"PK\x03\x04"
+_KERAS_MEMBER = "model.weights.h5"
+_TIMEOUT_SECONDS = 120.0
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class FileLayer:
+    """One layer's arrays, in Keras's order and layout, and its name in the file."""
+
+    name: str
+    arrays: tuple[Array, ...]
+
+
+def read_keras(path: Path) -> list[FileLayer]:
+    """Read a ``.weights.h5``, ``.h5`` or ``.keras`` file.
+
+    Returns:
+        Layers with weights; those of one kind are in the model's order.
+
+    Raises:
+        InputError: absent, damaged, too large or of another kind.
+    """
+    data = files.read_bytes(path, limit=LIMIT_BYTES, kind="file of weights")
+    if data.startswith(_ZIP_MAGIC):
+        data = _keras_member(data, path)
+    if not data.startswith(_H5_MAGIC):
+        raise InputError("no Keras weights", where=path, fix="use .weights.h5, .h5 or .keras")
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / "weights.h5"
+        copy.write_bytes(data)
+        return _read_h5(copy, where=path)
+
+
+def read_torch(path: Path) -> list[FileLayer]:
+    """Read a torch state dictionary and bring its arrays to Keras's layout; see `read_keras`."""
+    data = files.read_bytes(path, limit=LIMIT_BYTES, kind="file of weights")
+    tensors = torch_file.read_tensors(data, where=path)
+    numbers = {name: array for name, array in tensors.items() if array.dtype == np.float32}
+    grouped = itertools.groupby(numbers.items(), key=lambda item: item[0].rpartition(".")[0])
+    return [
+        FileLayer(name, tuple(_to_keras_layout(array) for _, array in items))
+        for name, items in grouped
+    ]
+
+
+def assign(model: keras.Model, layers: Iterable[FileLayer], *, where: Path) -> None:
+    """Set all weights of a model, layer by layer of the same kind, in order.
+
+    Layers of a kind that the model has none of (a classifier, for a body) are left out.
+
+    Raises:
+        InputError: the first layer that differs, or holds no finite numbers. The model is
+            unchanged then.
+    """
+    waiting: dict[str, list[FileLayer]] = {}
+    for item in layers:
+        waiting.setdefault(_kind([array.shape for array in item.arrays]), []).append(item)
+    pairs = []
+    kinds = set()
+    for layer in model.layers:
+        if not layer.weights:
+            continue
+        shapes = [tuple(w.shape) for w in layer.weights]
+        kinds.add(_kind(shapes))
+        queue = waiting.get(_kind(shapes), [])
+        found = queue.pop(0) if queue else None
+        _check(layer.name, shapes, found, where=where, arch=model.name)
+        pairs.append((layer, found))
+    if left := [item.name for kind in kinds for item in waiting.get(kind, [])]:
+        raise _differs(f"a layer {left[0]} that the model does not have", where, model.name)
+    for layer, found in pairs:
+        layer.set_weights(list(found.arrays))
+
+
+def _check(
+    name: str,
+    shapes: list[tuple[int, ...]],
+    found: FileLayer | None,
+    *,
+    where: Path,
+    arch: str,
+) -> None:
+    if found is None:
+        raise _differs(f"no weights for layer {name}", where, arch)
+    in_file = [array.shape for array in found.arrays]
+    if in_file != shapes:
+        ours, theirs = _first_difference(shapes, in_file)
+        raise _differs(f"layer {name}: file has {theirs}, model has {ours}", where, arch)
+    if not all(np.isfinite(array).all() for array in found.arrays):
+        raise InputError(
+            f"layer {name}: weights that are not finite", where=where, fix="get the file again"
+        )
+
+
+def _first_difference(ours: list[Any], theirs: list[Any]) -> tuple[Any, Any]:
+    pairs = itertools.zip_longest(ours, theirs, fillvalue="nothing")
+    return next(pair for pair in pairs if pair[0] != pair[1])
+
+
+def _differs(what: str, where: Path, arch: str) -> InputError:
+    return InputError(what, where=where, fix=f"use weights made for this {arch}")
+
+
+def _kind(shapes: list[tuple[int, ...]]) -> str:
+    """Tell a layer's kind from its shapes: all that every format has in common."""
+    match [len(shape) for shape in shapes]:
+        case [1, 1, 1, 1]:
+            return "batch norm"
+        case [4, 4] | [4, 4, 1]:
+            return "separable convolution"
+        case [4] | [4, 1]:
+            is_depthwise = shapes[0][3] == 1 and shapes[0][0] > 1
+            return "depthwise convolution" if is_depthwise else "convolution"
+        case [2] | [2, 1]:
+            return "dense"
+        case _:
+            return "other"
+
+
+def _to_keras_layout(array: npt.NDArray[Any]) -> Array:
+    if array.ndim == 4 and array.shape[1] == 1:  # [channels, 1, h, w] to [h, w, channels, 1]
+        array = array.transpose(2, 3, 0, 1)
+    elif array.ndim == 4:  # [out, in, h, w] to [h, w, in, out]
+        array = array.transpose(2, 3, 1, 0)
+    elif array.ndim == 2:
+        array = array.T
+    return np.ascontiguousarray(array, np.float32)
+
+
+def _keras_member(data: bytes, path: Path) -> bytes:
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            if archive.getinfo(_KERAS_MEMBER).file_size > LIMIT_BYTES:
+                raise InputError("weights above 1 GB", where=path, fix="use a smaller model")
+            return archive.read(_KERAS_MEMBER)
+    # zipfile raises many kinds on damaged archives; zlib.error among them is no OSError.
+    except (
+        zipfile.BadZipFile,
+        KeyError,
+        ValueError,
+        OSError,
+        EOFError,
+        NotImplementedError,
+        RuntimeError,
+        zlib.error,
+    ) as error:
+        raise InputError(
+            "a damaged .keras archive", where=path, fix="get the file again"
+        ) from error
+
+
+def _read_h5(path: Path, *, where: Path) -> list[FileLayer]:
+    script = Path(__file__).with_name("h5_child.py")
+    try:
+        child = subprocess.run(
+            [sys.executable, "-I", script, path],
+            capture_output=True,
+            timeout=_TIMEOUT_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise InputError(
+            "weights that take forever to read", where=where, fix="get the file again"
+        ) from None
+    if child.returncode != 0:
+        lines = child.stderr.decode(errors="replace").strip().splitlines() or ["reader crashed"]
+        raise InputError(
+            f"damaged Keras weights ({lines[-1][:120]})", where=where, fix="get the file again"
+        )
+    with np.load(io.BytesIO(child.stdout), allow_pickle=False) as archive:
+        pairs = [(str(name), archive[str(i)]) for i, name in enumerate(archive["names"])]
+    grouped = itertools.groupby(pairs, key=lambda pair: pair[0].rpartition("|")[0])
+    return [FileLayer(name, tuple(array for _, array in items)) for name, items in grouped]
