@@ -1,7 +1,10 @@
 """A source of photos to named, split, streamed examples; and calibration samples."""
 
+from edgecnn.data.balance import class_weights
+from edgecnn.data.calibration import calibration_photos
 from edgecnn.data.dataset import Dataset, require_trainable
 from edgecnn.data.example import Example
+from edgecnn.data.matching import examples_for
 from edgecnn.data.reader import Batch, Reader, Skipped
 from edgecnn.data.sources import open_data
 from edgecnn.data.split import parse_split
@@ -12,6 +15,9 @@ __all__ = [
     "Example",
     "Reader",
     "Skipped",
+    "calibration_photos",
+    "class_weights",
+    "examples_for",
     "open_data",
     "parse_split",
     "require_trainable",
