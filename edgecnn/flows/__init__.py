@@ -1,0 +1,1 @@
+"""What strings several rooms together: opening any model, judging, measuring, the demo."""

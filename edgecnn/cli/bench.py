@@ -1,0 +1,93 @@
+"""``edgecnn bench``: what one inference costs in time and memory."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgecnn.cli.outcome import Outcome
+from edgecnn.cli.parser import Parser, many, number, whole
+from edgecnn.core.errors import InputError
+
+if TYPE_CHECKING:
+    from edgecnn.core.measurement import Measurement
+
+
+def bench_options(parser: Parser) -> None:
+    """Add the arguments of `bench`."""
+    add = parser.add_argument
+    add("files", type=Path, nargs="+", metavar="FILE", help=".tflite and .onnx files, or folders")
+    add(
+        "--threads",
+        type=many(whole(1, 256)),
+        default=(1,),
+        metavar="LIST",
+        help="numbers of threads, 1 or 1,2,4 (default: 1)",
+    )
+    add("--runtime", metavar="NAME", help="litert, tflite-runtime or onnxruntime (by the format)")
+    add("--target", action="append", metavar="TARGET", help="where: cpu (default); repeatable")
+    add("--python", type=Path, metavar="PATH", help="interpreter that has the runtime")
+    add("--data", metavar="DATA", help="also measure each file's accuracy on these photos")
+    add("--limit", type=whole(1), metavar="N", help="on at most N of them")
+    add("--out", type=Path, metavar="DIR", help="keep each row as JSON there, for `report`")
+    add("--require-valid", action="store_true", help="exit 1 when a row is not trustworthy")
+    protocol = parser.add_argument_group("protocol")
+    add = protocol.add_argument
+    add("--seconds", type=number(0, 3600), metavar="S", help="time at least S seconds (default: 3)")
+    add("--runs", type=whole(1), metavar="N", help="time at least N inferences (default: 64)")
+    add("--per-op", action="store_true", help=argparse.SUPPRESS)
+
+
+def bench(args: argparse.Namespace) -> Outcome:
+    """Measure latency and memory of files, each row in a fresh process.
+
+    A row tells the median and, with enough runs, the 90th percentile, apart from loading and
+    from the first inference; memory as planned, as resident and at its peak; and whether the
+    machine was quiet enough to believe it. --out adds rows to a folder.
+
+    Example: edgecnn bench out/* --threads 1,2 --out results/
+    """
+    from edgecnn import targets
+    from edgecnn.bench import read_protocol
+    from edgecnn.flows.judging import Photos, accuracy_of
+    from edgecnn.flows.opening import model_files
+
+    if args.per_op:
+        raise InputError(
+            "times per operation are not available in this version",
+            where="--per-op",
+            fix="leave it out",
+        )
+    places = [targets.parse(name, python=args.python) for name in args.target or ["cpu"]]
+    protocol = read_protocol(seconds=args.seconds, runs=args.runs)
+    paths = model_files(args.files)
+    photos = Photos(source=args.data, limit=args.limit) if args.data else None
+    rows = targets.run_matrix(
+        paths,
+        targets=places,
+        threads=args.threads,
+        runtime=args.runtime,
+        protocol=protocol,
+        accuracies={path: accuracy_of(path, photos) for path in paths} if photos else None,
+        out=args.out,
+    )
+    code, remark = _judge(rows, require_valid=args.require_valid)
+    return Outcome({"measurements": rows}, lambda: _view(rows, args.out), code, remark)
+
+
+def _judge(rows: list[Measurement], *, require_valid: bool) -> tuple[int, str]:
+    """Return the exit code, and the line that says why it is not 0."""
+    if all(row.latency_ms is None for row in rows):
+        return InputError.exit_code, f"error: {rows[0].invalid_reasons[0]}"
+    doubtful = [f"{row.model}: {', '.join(row.invalid_reasons)}" for row in rows if not row.valid]
+    if require_valid and doubtful:
+        return 1, f"check failed: {'; '.join(doubtful)}"
+    return 0, ""
+
+
+def _view(rows: list[Measurement], out: Path | None) -> list[Any]:
+    from edgecnn.report import text
+
+    following = f"next: edgecnn report {out} --out report.html" if out else ""
+    return [text.measurement_table(rows), *([following] if following else [])]

@@ -1,0 +1,160 @@
+"""``edgecnn export``: a checkpoint in, checked artefact files out."""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgecnn.cli.outcome import Outcome
+from edgecnn.cli.parser import Parser, many, number, one_of, whole
+from edgecnn.core.errors import InputError
+
+if TYPE_CHECKING:
+    from edgecnn.core.artifact import Artifact, Scheme
+
+# Flag and scheme, smallest error first.
+_SCHEMES: dict[Scheme, str] = {
+    "float32": "full precision (the default)",
+    "float16": "weights in half precision",
+    "dynamic": "weights in 8 bits, activations float (TFLite)",
+    "int8": "everything in 8-bit integers",
+}
+_NOT_YET: tuple[Scheme, ...] = ("int16x8",)
+
+
+def export_options(parser: Parser) -> None:
+    """Add the arguments of `export`."""
+    add = parser.add_argument
+    add("checkpoint", type=Path, metavar="CKPT", help="a checkpoint's folder")
+    add("--out", type=Path, required=True, metavar="DIR", help="folder of the files")
+    add(
+        "--format",
+        type=many(one_of("format", "tflite", "onnx")),
+        default=("tflite",),
+        metavar="LIST",
+        help="tflite (default), onnx, or tflite,onnx",
+    )
+    add("--force", action="store_true", help="replace files of the same name")
+    add(
+        "--max-drop",
+        type=number(0, 100),
+        metavar="POINTS",
+        help="exit 1 when a file loses more top-1 on the validation photos",
+    )
+    schemes = parser.add_argument_group("schemes (several give several files)")
+    for name, text in _SCHEMES.items():
+        schemes.add_argument(f"--{name}", action="store_true", help=text)
+    for later in _NOT_YET:
+        schemes.add_argument(f"--{later}", action="store_true", help=argparse.SUPPRESS)
+    schemes.add_argument("--all", action="store_true", help="all of these")
+    int8 = parser.add_argument_group("int8")
+    int8.add_argument(
+        "--io",
+        type=one_of("type", "uint8", "int8", "float32"),
+        default="uint8",
+        metavar="TYPE",
+        help="input and output: uint8 (a camera's bytes, default), int8 or float32",
+    )
+    int8.add_argument("--calibration", metavar="DATA", help="photos (default: the training part)")
+    int8.add_argument(
+        "--calibration-count",
+        type=whole(1),
+        default=200,
+        metavar="N",
+        help="photos that set the ranges (default: 200)",
+    )
+    int8.add_argument(
+        "--seed", type=whole(0), default=0, metavar="N", help="of their draw (default: 0)"
+    )
+    int8.add_argument(
+        "--rounding",
+        type=one_of("rounding", "nearest", "compensated"),
+        default="nearest",
+        metavar="HOW",
+        help="how weights become integers: nearest (default)",
+    )
+
+
+def export(args: argparse.Namespace) -> Outcome:
+    """Write a checkpoint as TFLite and ONNX files, each checked and measured.
+
+    Each file carries its classes, preprocessing and quantization inside. After writing it
+    is parsed again, and its answers to the validation photos are compared with the
+    checkpoint's: the table shows both.
+
+    Example: edgecnn export run/ --int8 --float32 --format tflite,onnx --out out/
+    """
+    from edgecnn.core import checkpoint as checkpoints
+    from edgecnn.flows.needs import needs
+
+    started = time.perf_counter()
+    schemes = _schemes(args)
+    found = checkpoints.read(args.checkpoint)
+    with needs("export", "train"):
+        from edgecnn.export import Options
+        from edgecnn.export import export as write_files
+    options = Options(
+        formats=args.format,
+        schemes=schemes,
+        io=args.io,
+        calibration=args.calibration,
+        calibration_count=args.calibration_count,
+        seed=args.seed,
+        force=args.force,
+    )
+    artifacts = write_files(found, args.out, options)
+    data = {
+        "artifacts": [artifact.to_row() for artifact in artifacts],
+        "seconds": time.perf_counter() - started,
+        "peak_rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6,
+    }
+    broken = [] if args.max_drop is None else _dropped(artifacts, args.max_drop)
+    remark = f"check failed: {'; '.join(broken)}" if broken else ""
+    return Outcome(data, lambda: _view(args, artifacts), exit_code=int(bool(broken)), remark=remark)
+
+
+def _schemes(args: argparse.Namespace) -> tuple[Scheme, ...]:
+    """Return the schemes asked for; float32 when there are none.
+
+    Raises:
+        InputError: one that this version doesn't write.
+    """
+    for name in _NOT_YET:
+        if getattr(args, name):
+            raise InputError(
+                f"scheme {name} is not available in this version",
+                where=f"--{name}",
+                fix="use --int8 or --float16",
+            )
+    if args.rounding != "nearest":
+        raise InputError(
+            "compensated rounding is not available in this version",
+            where="--rounding",
+            fix="leave it out",
+        )
+    asked = tuple(name for name in _SCHEMES if args.all or getattr(args, name))
+    return asked or ("float32",)
+
+
+def _dropped(artifacts: list[Artifact], limit_points: float) -> list[str]:
+    """Say which files lost more than the limit, or could not be judged."""
+    lines = []
+    for artifact in artifacts:
+        row = artifact.to_row()
+        if row["top1"] is None or row["float_top1"] is None:
+            lines.append(f"{artifact.path.name} has no labelled photos to be judged on")
+        elif (drop := 100 * (row["float_top1"] - row["top1"])) > limit_points:
+            lines.append(f"{artifact.path.name} loses {drop:.2f} points of top-1")
+    return lines
+
+
+def _view(args: argparse.Namespace, artifacts: list[Artifact]) -> list[Any]:
+    from edgecnn.report import text
+
+    rows = [artifact.to_row() for artifact in artifacts]
+    notes = [f"note: {row['path']}: {note}" for row in rows for note in row["warnings"]]
+    next_line = f"next: edgecnn verify {args.out}/* --against {args.checkpoint} --data DATA"
+    return [text.export_table(rows), *notes, next_line]

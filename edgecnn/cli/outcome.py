@@ -1,0 +1,65 @@
+"""What a command hands back, and how it is printed: the only place that writes to stdout."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+import re
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any, TextIO
+
+from edgecnn.core import schema
+
+_PIPE_WIDTH = 160  # a table in a file or a pipe is not cut at the usual 80 columns
+
+# A name in a file may set a colour, at worst; it can't move the cursor or the title.
+_NOT_COLOUR = re.compile(r"\x1b(?!\[[0-9;]*m)|[\x00-\x08\x0b-\x1a\x1c-\x1f\x7f-\x9f]")
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """One result, told twice: to machines and to people.
+
+    Attributes:
+        data: The object that ``--json`` prints; its keys are a contract.
+        view: Makes what people read: text, or tables of rich. Not called with ``--json``.
+        exit_code: 0, or 1 when a check that the user asked for did not hold.
+        remark: One line for stderr that says why the exit code is not 0.
+    """
+
+    data: Mapping[str, Any]
+    view: Callable[[], list[Any]]
+    exit_code: int = 0
+    remark: str = ""
+
+
+def show(outcome: Outcome, *, as_json: bool, out: TextIO) -> None:
+    """Print an outcome: one JSON object, or what people read."""
+    if as_json:
+        text = json.dumps(schema.encode(outcome.data), allow_nan=False, ensure_ascii=False)
+        out.write(text + "\n")
+    else:
+        for part in outcome.view():
+            _print_part(part, out)
+    out.flush()
+    if outcome.remark:
+        sys.stderr.write(one_line(outcome.remark) + "\n")
+
+
+def one_line(text: str) -> str:
+    """Return the text without line breaks and terminal controls: names in files are hostile."""
+    return "".join(c if c.isprintable() else " " for c in " ".join(text.split()))
+
+
+def _print_part(part: Any, out: TextIO) -> None:
+    if isinstance(part, str):
+        out.write("".join(c for c in part if c.isprintable() or c in "\n\t") + "\n")
+        return
+    from rich.console import Console
+
+    drawn = io.StringIO()
+    width = None if out.isatty() else _PIPE_WIDTH
+    Console(file=drawn, force_terminal=out.isatty(), highlight=False, width=width).print(part)
+    out.write(_NOT_COLOUR.sub("", drawn.getvalue()))

@@ -1,0 +1,32 @@
+"""``edgecnn report``: one page from all that was measured."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from edgecnn.cli.outcome import Outcome
+from edgecnn.cli.parser import Parser
+
+
+def report_options(parser: Parser) -> None:
+    """Add the arguments of `report`."""
+    add = parser.add_argument
+    add("paths", type=Path, nargs="+", metavar="PATH", help="folders and JSON files")
+    add("--out", type=Path, required=True, metavar="report.html", help="the page to write")
+    add("--force", action="store_true", help="replace an earlier page")
+
+
+def report(args: argparse.Namespace) -> Outcome:
+    """Make one self-contained HTML page of checkpoints, files, parity and measurements.
+
+    Everything found in the folders goes in: cards, export rows, parity and benchmark rows.
+    The page needs no network, prints well and can be read on a phone.
+
+    Example: edgecnn report run/ out/ results/ --out report.html
+    """
+    from edgecnn.flows.reporting import write_report
+
+    made = write_report(args.paths, args.out, force=args.force)
+    data = {"report": str(args.out), **made.counts, "notes": made.notes}
+    return Outcome(data, lambda: [*(f"note: {n}" for n in made.notes), f"report: {args.out}"])
