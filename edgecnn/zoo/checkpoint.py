@@ -50,13 +50,12 @@ class CheckpointRunner:
         self.classes: tuple[str, ...] = checkpoint.card.classes
         self.preprocessing: Preprocessing = checkpoint.card.preprocessing
         model = restore(checkpoint)
-        signature = tf.TensorSpec((None, *self.preprocessing.shape), tf.uint8)
 
-        @tf.function(input_signature=[signature])
         def infer(pixels: tf.Tensor) -> tf.Tensor:
             return model(tf.cast(pixels, tf.float32), training=False)
 
-        self._infer = infer
+        signature = tf.TensorSpec((None, *self.preprocessing.shape), tf.uint8)
+        self._infer = tf.function(infer, input_signature=[signature])
 
     def run(self, batch: Pixels) -> Scores:
         """Return probabilities [N, classes], float32, for pixels [N, H, W, C], uint8."""

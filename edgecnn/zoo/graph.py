@@ -161,6 +161,7 @@ def _layer_cost(step: _Step) -> LayerCost:
 
 def _macs(layer: keras.Layer, output_shape: tuple[Any, ...]) -> int:
     """Each weight of a kernel is used once at each place of the output."""
+    kernels: tuple[Any, ...]
     match layer:
         case layers.SeparableConv2D():
             kernels = (layer.depthwise_kernel, layer.pointwise_kernel)

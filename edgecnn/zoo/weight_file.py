@@ -27,6 +27,7 @@ from edgecnn.zoo import torch_file
 from edgecnn.zoo.h5_child import LIMIT_BYTES
 
 Array: TypeAlias = npt.NDArray[np.float32]
+Shape: TypeAlias = tuple[int, ...]
 
 _H5_MAGIC = b"\x89HDF\r\n\x1a\n"
 _ZIP_MAGIC = b"PK\x03\x04"
@@ -85,54 +86,41 @@ def assign(model: keras.Model, layers: Iterable[FileLayer], *, where: Path) -> N
     """
     waiting: dict[str, list[FileLayer]] = {}
     for item in layers:
-        waiting.setdefault(_kind([array.shape for array in item.arrays]), []).append(item)
-    pairs = []
-    kinds = set()
-    for layer in model.layers:
-        if not layer.weights:
-            continue
-        shapes = [tuple(w.shape) for w in layer.weights]
-        kinds.add(_kind(shapes))
-        queue = waiting.get(_kind(shapes), [])
-        found = queue.pop(0) if queue else None
-        _check(layer.name, shapes, found, where=where, arch=model.name)
-        pairs.append((layer, found))
-    if left := [item.name for kind in kinds for item in waiting.get(kind, [])]:
-        raise _differs(f"a layer {left[0]} that the model does not have", where, model.name)
+        waiting.setdefault(_kind(_shapes(item.arrays)), []).append(item)
+    try:
+        pairs = [(layer, _next(layer, waiting)) for layer in model.layers if layer.weights]
+        for kind in {_kind(_shapes(layer.weights)) for layer, _ in pairs}:
+            if waiting.get(kind):
+                raise ValueError(f"layer {waiting[kind][0].name}: not in the model")
+    except ValueError as error:
+        fix = f"use weights made for this {model.name}"
+        raise InputError(str(error), where=where, fix=fix) from None
     for layer, found in pairs:
         layer.set_weights(list(found.arrays))
 
 
-def _check(
-    name: str,
-    shapes: list[tuple[int, ...]],
-    found: FileLayer | None,
-    *,
-    where: Path,
-    arch: str,
-) -> None:
-    if found is None:
-        raise _differs(f"no weights for layer {name}", where, arch)
-    in_file = [array.shape for array in found.arrays]
-    if in_file != shapes:
-        ours, theirs = _first_difference(shapes, in_file)
-        raise _differs(f"layer {name}: file has {theirs}, model has {ours}", where, arch)
+def _next(layer: keras.Layer, waiting: dict[str, list[FileLayer]]) -> FileLayer:
+    """Take the file's next layer of the kind, if it fits."""
+    shapes = _shapes(layer.weights)
+    queue = waiting.get(_kind(shapes))
+    if not queue:
+        raise ValueError(f"layer {layer.name}: file has no weights for it")
+    found = queue.pop(0)
+    for theirs, ours in itertools.zip_longest(_shapes(found.arrays), shapes):
+        if theirs != ours:
+            raise ValueError(
+                f"layer {layer.name}: file has {theirs or 'nothing'}, model has {ours or 'nothing'}"
+            )
     if not all(np.isfinite(array).all() for array in found.arrays):
-        raise InputError(
-            f"layer {name}: weights that are not finite", where=where, fix="get the file again"
-        )
+        raise ValueError(f"layer {layer.name}: file has values that are not finite")
+    return found
 
 
-def _first_difference(ours: list[Any], theirs: list[Any]) -> tuple[Any, Any]:
-    pairs = itertools.zip_longest(ours, theirs, fillvalue="nothing")
-    return next(pair for pair in pairs if pair[0] != pair[1])
+def _shapes(arrays: Iterable[Any]) -> list[Shape]:
+    return [tuple(array.shape) for array in arrays]
 
 
-def _differs(what: str, where: Path, arch: str) -> InputError:
-    return InputError(what, where=where, fix=f"use weights made for this {arch}")
-
-
-def _kind(shapes: list[tuple[int, ...]]) -> str:
+def _kind(shapes: list[Shape]) -> str:
     """Tell a layer's kind from its shapes: all that every format has in common."""
     match [len(shape) for shape in shapes]:
         case [1, 1, 1, 1]:
