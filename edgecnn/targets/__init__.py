@@ -4,7 +4,7 @@ Each target satisfies `Target`; `parse` is the registry, whole on one screen.
 """
 
 from edgecnn.targets.cpu import CpuTarget
-from edgecnn.targets.matrix import require_measured, run_matrix, save
+from edgecnn.targets.matrix import run_matrix, save
 from edgecnn.targets.target import Target, parse
 
-__all__ = ["CpuTarget", "Target", "parse", "require_measured", "run_matrix", "save"]
+__all__ = ["CpuTarget", "Target", "parse", "run_matrix", "save"]

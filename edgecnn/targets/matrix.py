@@ -9,7 +9,7 @@ from pathlib import Path
 
 from edgecnn import bench
 from edgecnn.core import progress, schema
-from edgecnn.core.errors import EdgecnnError, InputError
+from edgecnn.core.errors import InputError
 from edgecnn.core.files import write_text
 from edgecnn.core.measurement import Accuracy, Measurement
 from edgecnn.targets.cpu import CpuTarget
@@ -29,7 +29,7 @@ def run_matrix(  # noqa: PLR0913 - each is an option of `edgecnn bench`
     """Measure each file on each target with each number of threads, one after the other.
 
     A file that can't be measured gives a row without latency that says why, so that the
-    others are not lost; `require_measured` tells when nothing is left.
+    others are not lost.
 
     Args:
         files: Artefact files; each must exist.
@@ -92,16 +92,6 @@ def _measure(
             protocol=protocol or bench.Protocol(),
             place=target.place,
         )
-
-
-def require_measured(rows: Sequence[Measurement]) -> None:
-    """Check that at least one row has a latency.
-
-    Raises:
-        EdgecnnError: none has; the message is the first row's reason.
-    """
-    if rows and all(row.latency_ms is None for row in rows):
-        raise EdgecnnError(rows[0].invalid_reasons[0])
 
 
 def save(row: Measurement, folder: Path) -> Path:
