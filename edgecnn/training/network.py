@@ -1,0 +1,73 @@
+"""The layers of a phase that learn, and what they compute from photos or cached features."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tensorflow as tf  # isort: skip - before keras, or the converter fails later
+import keras
+
+from edgecnn.training.work import Array
+
+# Keras's 0.99 needs some 500 steps to forget its beginning; few photos don't give as many.
+_MOMENTUM = 0.9
+
+
+class Network:
+    """Layers that learn, then the classifier.
+
+    Args:
+        body: From the phase's inputs to pooled features [N, F]; None where the inputs are
+            pooled features already.
+        classifier: From pooled features to logits.
+        dropout: Share of pooled features that a training step leaves out.
+        learn_statistics: Batch norm follows the batches, as from-scratch training needs;
+            else it stays in inference mode: few photos would spoil what it knows.
+    """
+
+    def __init__(
+        self,
+        body: keras.Model | None,
+        classifier: keras.layers.Layer,
+        *,
+        dropout: float,
+        learn_statistics: bool = False,
+    ) -> None:
+        self._body = body
+        self._classifier = classifier
+        self._dropout = dropout
+        self._learn_statistics = learn_statistics
+        layers = [classifier] if body is None else [body, classifier]
+        self.trainable: list[Any] = [v for layer in layers for v in layer.trainable_variables]
+        for norm in layers[0].layers if learn_statistics else []:
+            if isinstance(norm, keras.layers.BatchNormalization):
+                norm.momentum = _MOMENTUM
+        self.weights: list[Any] = [v for layer in layers for v in layer.weights]
+
+    @property
+    def classes(self) -> int:
+        """Number of logits."""
+        return int(self._classifier.units)
+
+    def answer(self, inputs: Any) -> Any:
+        """Return logits [N, classes] in inference mode."""
+        x = tf.cast(inputs, tf.float32)
+        return self._classifier(x if self._body is None else self._body(x, training=False))
+
+    def learn(self, inputs: Any, seed: Any) -> Any:
+        """Return logits [N, classes] in training mode; the seed [2] decides the dropout."""
+        x = tf.cast(inputs, tf.float32)
+        if self._body is not None:
+            x = self._body(x, training=self._learn_statistics)
+        if self._dropout:
+            x = tf.nn.experimental.stateless_dropout(x, self._dropout, seed)
+        return self._classifier(x)
+
+    def values(self) -> list[Array]:
+        """Return a copy of all weights."""
+        return [weight.numpy() for weight in self.weights]
+
+    def assign(self, values: list[Array]) -> None:
+        """Set all weights."""
+        for weight, value in zip(self.weights, values, strict=True):
+            weight.assign(value)

@@ -1,0 +1,197 @@
+"""The phases of training: a head on a frozen body, then the upper blocks, or all from scratch."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+import time
+from collections.abc import Callable
+
+import keras
+
+from edgecnn import zoo
+from edgecnn.core.checkpoint import Epoch, Phase
+from edgecnn.core.errors import unknown
+from edgecnn.core.progress import say
+from edgecnn.training.augment import Augment
+from edgecnn.training.features import Change, FrozenPart, compiled, extract
+from edgecnn.training.loop import Lesson, Progress, Schedule, fit
+from edgecnn.training.network import Network
+from edgecnn.training.photos import Photos
+from edgecnn.training.recipe import Recipe
+from edgecnn.training.work import Array, WorkFolder
+
+# Features of more than this are not cached: fewer views of each photo do for many photos.
+_CACHE_LIMIT_BYTES = 16_000_000_000
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Course:
+    """All that the phases share.
+
+    Attributes:
+        model: The whole classifier; its weights change from phase to phase.
+        weights: [N] float32, each training photo's weight in the loss.
+        flip: Whether photos may be mirrored.
+    """
+
+    recipe: Recipe
+    model: keras.Model
+    train: Photos
+    val: Photos
+    weights: Array
+    flip: bool
+    work: WorkFolder
+
+    @functools.cached_property
+    def pooled(self) -> keras.Model:
+        """From photos to pooled features: the classifier without its head."""
+        return keras.Model(self.model.input, self.model.get_layer("pool").output)
+
+    @property
+    def change(self) -> Change | None:
+        """The recipe's augmentation."""
+        strength = self.recipe.augment
+        return None if strength == "none" else compiled(Augment(strength, flip=self.flip))
+
+    def network(self, body: keras.Model | None) -> Network:
+        """Return the layers from ``body`` on, as they learn in this course."""
+        return Network(
+            body,
+            self.model.get_layer("logits"),
+            dropout=self.recipe.dropout,
+            learn_statistics=self.recipe.from_scratch,
+        )
+
+    def lesson(
+        self, inputs: Callable[[int], Array], val_inputs: Array, change: Change | None = None
+    ) -> Lesson:
+        """Return a lesson with this course's labels."""
+        return Lesson(
+            inputs=inputs,
+            labels=self.train.labels,
+            weights=self.weights,
+            val_inputs=val_inputs,
+            val_labels=self.val.labels,
+            change=change,
+        )
+
+
+def run_phases(course: Course) -> tuple[tuple[Phase, ...], tuple[Epoch, ...]]:
+    """Train all phases of the course's recipe; the model's weights are the result."""
+    recipe = course.recipe
+    phases = []
+    if recipe.head_epochs and not recipe.from_scratch:
+        phases.append(_head(course))
+    if recipe.tune_epochs:
+        cut = None if recipe.from_scratch else _cut(course)
+        phases.append(_whole(course) if cut is None else _upper(course, cut))
+    history = tuple(epoch for _, progress in phases for epoch in progress.history)
+    return tuple(_summary(course, name, progress) for name, progress in phases), history
+
+
+def _head(course: Course) -> tuple[str, Progress]:
+    """Train the classifier on features of the whole frozen body."""
+    started = time.perf_counter()
+    features = _Features(course, course.pooled, "head")
+    train, val = features.clean("train", course.train), features.clean("val", course.val)
+    schedule = _schedule(course.recipe, "head", course.recipe.head_epochs, course.recipe.head_rate)
+    lesson = course.lesson(lambda _epoch: train, val)
+    return "head", fit(course.network(None), schedule, lesson, course.work, started=started)
+
+
+def _upper(course: Course, cut: str) -> tuple[str, Progress]:
+    """Tune the layers after ``cut`` on features cached there, view by view."""
+    started, recipe = time.perf_counter(), course.recipe
+    lower, upper = zoo.split(course.pooled, cut)
+    features = _Features(course, lower, "tune")
+    views = features.views()
+    lesson = course.lesson(
+        lambda epoch: features.view(epoch % views), features.clean("val", course.val)
+    )
+    schedule = _schedule(recipe, "tune", recipe.tune_epochs, recipe.tune_rate)
+    return "tune", fit(course.network(upper), schedule, lesson, course.work, started=started)
+
+
+def _whole(course: Course) -> tuple[str, Progress]:
+    """Train all layers on photos that are augmented ahead of each step."""
+    started, recipe = time.perf_counter(), course.recipe
+    lesson = course.lesson(lambda _epoch: course.train.pixels, course.val.pixels, course.change)
+    name = "scratch" if recipe.from_scratch else "tune"
+    schedule = _schedule(recipe, name, recipe.tune_epochs, recipe.tune_rate)
+    return name, fit(course.network(course.pooled), schedule, lesson, course.work, started=started)
+
+
+class _Features:
+    """Cached outputs of the frozen layers below a cut."""
+
+    def __init__(self, course: Course, lower: keras.Model, name: str) -> None:
+        self._course, self._name = course, name
+        self._shape: tuple[int, ...] = tuple(lower.output_shape[1:])
+        self._part = functools.cache(lambda: FrozenPart(lower))
+
+    def clean(self, part: str, photos: Photos) -> Array:
+        """Return features of photos as they are."""
+        name = f"{self._name}-{part}"
+        chunks = extract(self._part, photos.pixels, label=f"features, {part}")
+        return self._course.work.array(name, self._shape, "float16", chunks)
+
+    def views(self) -> int:
+        """Return how many views of each training photo there are."""
+        recipe = self._course.recipe
+        wanted = 1 if recipe.augment == "none" else min(recipe.views, recipe.tune_epochs)
+        view_bytes = 2 * math.prod(self._shape) * len(self._course.train.labels)
+        affordable = max(1, _CACHE_LIMIT_BYTES // view_bytes)
+        if affordable < wanted:
+            say(f"{affordable} views of each photo instead of {wanted}: the cache would be large")
+        return min(wanted, affordable)
+
+    def view(self, view: int) -> Array:
+        """Return features of the training photos, changed by the augmentation's draw."""
+        course = self._course
+        chunks = extract(
+            self._part,
+            course.train.pixels,
+            label=f"features, view {view + 1}",
+            change=course.change,
+            seed=course.recipe.seed * 100_003 + view,
+        )
+        return course.work.array(f"{self._name}-view{view}", self._shape, "float16", chunks)
+
+
+def _cut(course: Course) -> str | None:
+    """Return the last frozen layer of the tuning phase; None when nothing stays frozen."""
+    cuts, wanted = zoo.cut_points(course.pooled), course.recipe.tune_from
+    if isinstance(wanted, str):
+        if wanted not in cuts:
+            raise unknown("cut point", wanted, cuts, where="tune_from")
+        return wanted
+    index = round(wanted * len(cuts)) - 1
+    return cuts[index] if index >= 0 else None
+
+
+def _schedule(recipe: Recipe, name: str, epochs: int, rate: float) -> Schedule:
+    return Schedule(
+        name=name,
+        epochs=epochs,
+        rate=rate,
+        batch=recipe.batch,
+        weight_decay=recipe.weight_decay,
+        ema=recipe.ema,
+        label_smoothing=recipe.label_smoothing,
+        mixup=0.0 if name == "head" else recipe.mixup,
+        patience=recipe.patience,
+        seed=recipe.seed,
+    )
+
+
+def _summary(course: Course, name: str, progress: Progress) -> Phase:
+    images = len(course.train.labels) * progress.epoch
+    return Phase(
+        name=name,
+        epochs=progress.epoch,
+        seconds=progress.seconds,
+        images_per_second=images / max(progress.seconds, 1e-9),
+        val_top1=progress.best_top1,
+    )

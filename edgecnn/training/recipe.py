@@ -1,0 +1,155 @@
+"""A recipe: everything that decides what training does, apart from the photos."""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, TypeAlias, get_args
+
+from edgecnn import zoo
+from edgecnn.core import files, schema
+from edgecnn.core.errors import InputError, unknown
+from edgecnn.core.image import Resize
+
+Strength: TypeAlias = Literal["light", "strong", "none"]
+
+_TOML_LIMIT_BYTES = 1_000_000
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """Options of one training run. Two runs of one recipe on one machine agree to the last bit.
+
+    Attributes:
+        weights: "imagenet", "none" (from scratch) or a file of weights.
+        size: Side of the square input, pixels.
+        head_epochs: Passes over the features of the frozen body; 0 leaves the phase out.
+        tune_epochs: Passes of the second phase, or of training from scratch.
+        views: Differently augmented versions of each photo that go through the frozen
+            part; epoch after epoch takes the next one, then the first again.
+        flip: Whether a mirrored photo is still of its class; None: yes, but for digits.
+        tune_from: Where tuning begins: a share 0..1 of the network's blocks, or the name
+            of the last layer that stays frozen.
+        head_rate: Highest learning rate of the phase; it rises at first and falls as a cosine.
+        tune_rate: Likewise for tuning, or for training from scratch.
+        ema: Share of the weights' running average that a step keeps, 0..1; the average is
+            what is validated and kept.
+        label_smoothing: Probability spread evenly over all classes in the targets.
+        mixup: Parameter of the beta distribution that mixes pairs of photos; 0 is off.
+        patience: Epochs without a better validation loss after which a phase ends.
+    """
+
+    arch: str = "efficientnet_lite0"
+    alpha: float = 1.0
+    size: int = 160
+    weights: str = "imagenet"
+    resize: Resize = "cover"
+    head_epochs: int = 20
+    tune_epochs: int = 12
+    batch: int = 32
+    augment: Strength = "strong"
+    views: int = 6
+    flip: bool | None = None
+    tune_from: float | str = 0.5
+    head_rate: float = 3e-3
+    tune_rate: float = 3e-4
+    weight_decay: float = 0.01
+    ema: float = 0.98
+    label_smoothing: float = 0.1
+    mixup: float = 0.0
+    dropout: float = 0.2
+    patience: int = 10
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name, lowest, highest in _LIMITS:
+            value = getattr(self, name)
+            if not lowest <= value <= highest:
+                raise ValueError(f"{name} {value} is not within {lowest}..{highest}")
+        if isinstance(self.tune_from, float) and not 0 <= self.tune_from < 1:
+            raise ValueError(f"tune_from {self.tune_from} is not within 0..1")
+        if self.augment not in get_args(Strength):
+            raise ValueError(f"augment {self.augment!r} is not light, strong or none")
+        if self.head_epochs + self.tune_epochs == 0:
+            raise ValueError("head_epochs and tune_epochs are both 0")
+        if self.from_scratch and not self.tune_epochs:
+            raise ValueError("without weights there is only the second phase: tune_epochs is 0")
+
+    @property
+    def from_scratch(self) -> bool:
+        """Whether the whole network is trained from random weights."""
+        return self.weights == "none"
+
+
+_LIMITS = (
+    ("alpha", 0.05, 4.0),
+    ("size", 8, 4096),
+    ("head_epochs", 0, 100_000),
+    ("tune_epochs", 0, 100_000),
+    ("batch", 1, 4096),
+    ("views", 1, 1000),
+    ("head_rate", 0.0, 10.0),
+    ("tune_rate", 0.0, 10.0),
+    ("weight_decay", 0.0, 10.0),
+    ("ema", 0.0, 0.99999),
+    ("label_smoothing", 0.0, 0.9),
+    ("mixup", 0.0, 10.0),
+    ("dropout", 0.0, 0.95),
+    ("patience", 1, 100_000),
+    ("seed", 0, 2**31 - 1),
+)
+
+# A whole network with random weights wants more passes and larger steps than a tuned one.
+_SCRATCH: Mapping[str, Any] = {
+    "size": 96,
+    "head_epochs": 0,
+    "tune_epochs": 60,
+    "tune_from": 0.0,
+    "tune_rate": 4e-3,
+    "weight_decay": 0.05,
+    "ema": 0.99,
+    "patience": 30,
+}
+
+
+def make_recipe(file: Path | None = None, **options: Any) -> Recipe:
+    """Put a recipe together: defaults, then the file's, then the options.
+
+    Args:
+        file: A TOML file whose table ``[train]`` holds fields of `Recipe`.
+        options: Fields of `Recipe`; None leaves one at its default.
+
+    Raises:
+        InputError: no such field or architecture, or a value out of range.
+    """
+    given = {**(_read(file) if file else {}), **{k: v for k, v in options.items() if v is not None}}
+    where = str(file) if file else "the recipe"
+    fields = {field.name for field in dataclasses.fields(Recipe)}
+    for name in given:
+        if name not in fields:
+            raise unknown("option", name, fields, where=where)
+    arch = given.get("arch", Recipe.arch)
+    if arch not in zoo.ARCHITECTURES:
+        raise unknown("architecture", arch, zoo.ARCHITECTURES, where="--arch")
+    if "imagenet" not in zoo.ARCHITECTURES[arch].sources:
+        given = {"weights": "none", **given}
+    if given.get("weights") == "none":
+        given = {**_SCRATCH, **given}
+    defaults = dataclasses.asdict(Recipe())
+    try:
+        return schema.decode(Recipe, {**defaults, **given}, where=where)
+    except InputError as error:
+        raise InputError(error.what, where=where, fix="choose another value") from error
+
+
+def _read(file: Path) -> dict[str, Any]:
+    data = files.read_bytes(file, limit=_TOML_LIMIT_BYTES, kind="recipe")
+    try:
+        table = tomllib.loads(data.decode()).get("train", {})
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"a bad recipe ({error})", where=file, fix="mend the TOML") from error
+    if not isinstance(table, dict) or not table:
+        raise InputError("a recipe without a table [train]", where=file, fix="add one")
+    return table

@@ -1,0 +1,169 @@
+"""Photos and a recipe to a checkpoint; a killed run can be continued."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.metadata
+import resource
+import time
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf  # isort: skip - before keras, or the converter fails later
+import keras
+import numpy as np
+
+from edgecnn import zoo
+from edgecnn.core import checkpoint
+from edgecnn.core.checkpoint import Card, Checkpoint
+from edgecnn.core.errors import InputError, Interrupted
+from edgecnn.core.image import Pixels, Preprocessing
+from edgecnn.core.progress import say
+from edgecnn.core.runner import Scores
+from edgecnn.data import Dataset, open_data, require_trainable
+from edgecnn.data.balance import class_weights
+from edgecnn.evaluate.scores import evaluate
+from edgecnn.training.phases import Course, run_phases
+from edgecnn.training.photos import decode_part
+from edgecnn.training.recipe import Recipe
+from edgecnn.training.work import WorkFolder, open_work
+
+# A mirrored digit is another sign, or none.
+_NOT_MIRRORED = frozenset({"digits", "mnist"})
+_PACKAGES = ("edgecnn", "tensorflow", "keras", "numpy", "pillow")
+
+
+def train(  # noqa: PLR0913 - the command's own options
+    source: str,
+    out: Path,
+    recipe: Recipe,
+    *,
+    split: tuple[float, float, float] = (75, 15, 10),
+    resume: bool = False,
+    force: bool = False,
+    name: str | None = None,
+) -> Checkpoint:
+    """Train a classifier and write its checkpoint.
+
+    Args:
+        source: DATA as the command line has it.
+        out: The checkpoint's folder; while training runs, ``.<name>.work`` lies beside it.
+        recipe: How to train.
+        split: Shares of train, val and test, for a folder that isn't split.
+        resume: Continue an interrupted run of the same data and recipe, to the same result.
+        force: Take the place of an earlier checkpoint.
+        name: The run's name, for its artefacts' names; by default the folder's.
+
+    Raises:
+        InputError: unusable data, options or output folder.
+        Interrupted: stopped by Ctrl-C; ``resume`` continues.
+    """
+    started = time.perf_counter()
+    out = Path(out)
+    if out.exists() and not force:
+        raise InputError(
+            "there is already a result", where=out, fix="choose another --out or add --force"
+        )
+    dataset = open_data(source, seed=recipe.seed, split=split)
+    require_trainable(dataset)
+    for warning in dataset.warnings:
+        say(f"note: {warning}")
+    work = open_work(out, _plan(dataset, recipe), resume=resume)
+    try:
+        card, model = _train(dataset, recipe, work, name=name or out.resolve().name)
+    except KeyboardInterrupt:
+        raise Interrupted(f"stopped: give the same command with --resume to finish {out}") from None
+    seconds = max(time.perf_counter() - started, sum(phase.seconds for phase in card.phases))
+    written = checkpoint.write(
+        out,
+        dataclasses.replace(card, seconds=seconds),
+        save_model=lambda path: zoo.save_model(model, path),
+        replace=force,
+    )
+    work.remove()
+    return written
+
+
+def _plan(dataset: Dataset, recipe: Recipe) -> dict[str, Any]:
+    """Return all that the result depends on; an interrupted run with another plan is refused."""
+    manifest = dataset.manifest
+    return {
+        **dataclasses.asdict(recipe),
+        "photos": manifest.fingerprint,
+        "split": manifest.split,
+        "versions": _versions(),
+    }
+
+
+def _train(
+    dataset: Dataset, recipe: Recipe, work: WorkFolder, *, name: str
+) -> tuple[Card, keras.Model]:
+    how = zoo.find(recipe.arch).preprocessing(recipe.size, resize=recipe.resize)
+    model, weights = _build(recipe, how, len(dataset.classes))
+    photos = {part: decode_part(part, dataset.parts[part], how, work) for part in ("train", "val")}
+    counts = np.bincount(photos["train"].labels, minlength=len(dataset.classes))
+    course = Course(
+        recipe=recipe,
+        model=model,
+        train=photos["train"],
+        val=photos["val"],
+        weights=class_weights(counts.tolist())[photos["train"].labels],
+        flip=recipe.flip if recipe.flip is not None else dataset.source not in _NOT_MIRRORED,
+        work=work,
+    )
+    phases, history = run_phases(course)
+    runner = ModelRunner(model, dataset.classes, how)
+    scores, skipped = [], sum(part.skipped for part in photos.values())
+    for part in ("val", "test"):
+        if dataset.parts.get(part):
+            reached, unread = evaluate(runner, dataset.parts[part], split=part)
+            scores.append(reached)
+            skipped += len(unread) if part == "test" else 0
+    cost = zoo.cost(model)
+    card = Card(
+        name=name,
+        task="classify",
+        classes=dataset.classes,
+        arch=recipe.arch,
+        alpha=recipe.alpha,
+        preprocessing=how,
+        normalization=zoo.find(recipe.arch).normalization,
+        weights=weights,
+        params=cost.params,
+        macs=cost.macs,
+        recipe=dataclasses.asdict(recipe),
+        data=dataclasses.replace(dataset.manifest, skipped=skipped),
+        phases=phases,
+        history=history,
+        scores=tuple(scores),
+        seconds=0.0,
+        peak_rss_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        model_sha256="",
+        versions=_versions(),
+    )
+    return card, model
+
+
+def _build(recipe: Recipe, how: Preprocessing, classes: int) -> tuple[keras.Model, str]:
+    """Return the classifier with its starting weights, and in words where they are from."""
+    keras.utils.set_random_seed(recipe.seed)
+    body = zoo.build(recipe.arch, shape=how.shape, alpha=recipe.alpha)
+    weights = zoo.load_weights(body, recipe.arch, recipe.weights, alpha=recipe.alpha)
+    return zoo.attach_head(body, classes, dropout=recipe.dropout), weights
+
+
+class ModelRunner:
+    """A Keras model in memory as a `Runner`."""
+
+    def __init__(self, model: keras.Model, classes: tuple[str, ...], how: Preprocessing) -> None:
+        self.classes = classes
+        self.preprocessing = how
+        self._answer = tf.function(lambda x: model(x, training=False), reduce_retracing=True)
+
+    def run(self, batch: Pixels) -> Scores:
+        """Return probabilities [N, classes], float32."""
+        return self._answer(tf.constant(batch.astype(np.float32))).numpy()
+
+
+def _versions() -> dict[str, str]:
+    return {package: importlib.metadata.version(package) for package in _PACKAGES}
