@@ -21,8 +21,8 @@ from edgecnn import data, evaluate, zoo
 from edgecnn.convert import onnx as to_onnx
 from edgecnn.convert.fold import fold_batch_norm
 from edgecnn.convert.frozen import Frozen, freeze
-from edgecnn.convert.quiet import quiet_stderr
 from edgecnn.core import checkpoint as checkpoints
+from edgecnn.core.quiet import quiet_stderr
 from edgecnn.export.export import Options, export
 from edgecnn.runtime import load
 

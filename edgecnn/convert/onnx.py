@@ -7,8 +7,8 @@ import warnings
 from typing import Any
 
 from edgecnn.convert.frozen import INPUT_NAME, OUTPUT_NAME, Frozen
-from edgecnn.convert.quiet import quiet_stderr
 from edgecnn.core.errors import MissingExtra
+from edgecnn.core.quiet import quiet_stderr
 
 OPSET = 17
 """Per-axis QuantizeLinear came with 13; 17 is what Keras's own ONNX export writes."""

@@ -12,7 +12,7 @@ from typing import Any
 import tensorflow as tf
 
 from edgecnn.convert.frozen import Frozen
-from edgecnn.convert.quiet import quiet_stderr
+from edgecnn.core.quiet import quiet_stderr
 
 
 def float32(frozen: Frozen) -> bytes:

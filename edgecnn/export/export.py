@@ -42,7 +42,7 @@ ROWS_FILE = "export.json"
 
 # Enough to see a damaged file; `verify` judges on more.
 _MAX_JUDGED = 1000
-_SATURATION_PHOTOS = 50
+_SATURATION_PHOTOS = 32
 # Rounding alone changes up to about 5 % of close answers between optimized and plain
 # execution; a saturating file changes 15 % and more (measured on CPUs without VNNI).
 _SATURATED_BELOW = 0.90

@@ -20,6 +20,7 @@ from ai_edge_litert.interpreter import Interpreter
 
 from edgecnn.core.artifact import Io
 from edgecnn.core.errors import InputError
+from edgecnn.core.quiet import quiet_stderr
 from edgecnn.quantize.correction import mean_taps, same_padding
 from edgecnn.quantize.grid import (
     PROBABILITY,
@@ -93,8 +94,9 @@ def observe(float_file: bytes, inputs: Iterable[Array], *, threads: int = 2) -> 
     graph = model.subgraphs[0]
     watched = list(activations(model))
     graph.outputs = np.asarray([i for i in watched if i not in set(graph.inputs)], np.int32)
-    interpreter = Interpreter(model_content=pack(model), num_threads=threads)
-    interpreter.allocate_tensors()
+    with quiet_stderr():  # the runtime announces its delegate there
+        interpreter = Interpreter(model_content=pack(model), num_threads=threads)
+        interpreter.allocate_tensors()
     observer = Observer()
     for value in inputs:
         interpreter.set_tensor(int(graph.inputs[0]), value)
