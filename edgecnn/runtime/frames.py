@@ -28,7 +28,8 @@ def send(descriptor: int, header: dict[str, Any], body: bytes | memoryview = b""
         Closed: the other side is gone.
     """
     text = json.dumps(header).encode()
-    body = memoryview(body).cast("B")
+    body = memoryview(body)
+    body = body.cast("B") if body.nbytes else memoryview(b"")  # an empty shape can't be cast
     try:
         for part in (_SIZES.pack(len(text), len(body)) + text, body):
             rest = memoryview(part)

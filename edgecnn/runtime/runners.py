@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import importlib.util
 import time
@@ -12,7 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from edgecnn.core import image as images
-from edgecnn.core.artifact import FileInput, FileOutput
+from edgecnn.core.artifact import FileInput, FileOutput, Format
 from edgecnn.core.errors import InputError, unknown
 from edgecnn.core.image import Pixels, Preprocessing
 from edgecnn.core.runner import Answer, Scores, Timing
@@ -23,12 +24,20 @@ from edgecnn.runtime.metadata import format_of, mapped, read_metadata
 from edgecnn.runtime.onnxruntime import OnnxRuntime
 from edgecnn.runtime.wiring import Normalization
 
-RUNTIMES: dict[str, Callable[..., Engine]] = {
-    "litert": LiteRt,
-    "tflite-runtime": functools.partial(LiteRt, package="tflite_runtime"),
-    "onnxruntime": OnnxRuntime,
+
+@dataclasses.dataclass(frozen=True)
+class Runtime:
+    """What a runtime reads, and how a file is opened in it: (path, threads=)."""
+
+    format: Format
+    open: Callable[..., Engine]
+
+
+RUNTIMES: dict[str, Runtime] = {
+    "litert": Runtime("tflite", LiteRt),
+    "tflite-runtime": Runtime("tflite", functools.partial(LiteRt, package="tflite_runtime")),
+    "onnxruntime": Runtime("onnx", OnnxRuntime),
 }
-_FORMATS = {"litert": "tflite", "tflite-runtime": "tflite", "onnxruntime": "onnx"}
 
 
 class Model:
@@ -60,7 +69,7 @@ class Model:
         self.path = path
         self.metadata = read_metadata(path)
         self.runtime = runtime
-        self._engine = RUNTIMES[runtime](path, threads=threads)
+        self._engine = RUNTIMES[runtime].open(path, threads=threads)
         self.runtime_version = self._engine.version
         source, result = self._engine.input, self._engine.output
         if self.metadata is None:
@@ -202,8 +211,8 @@ def choose_runtime(path: Path, runtime: str | None = None) -> str:
             return "onnxruntime"
         only_old = not _installed("ai_edge_litert") and _installed("tflite_runtime")
         return "tflite-runtime" if only_old else "litert"
-    if _FORMATS[runtime] != kind:
-        fit = ", ".join(name for name, known in _FORMATS.items() if known == kind)
+    if RUNTIMES[runtime].format != kind:
+        fit = " or ".join(name for name, known in RUNTIMES.items() if known.format == kind)
         raise InputError(f"a {kind} model for {runtime}", where=path, fix=f"use --runtime {fit}")
     return runtime
 
