@@ -35,7 +35,7 @@ def demo(args: argparse.Namespace) -> Outcome:
     data = {
         "checkpoint": str(done.trained.path),
         "artifacts": [artifact.to_row() for artifact in done.artifacts],
-        "measurements": done.measurements,
+        "measurements": done.found.measurements,
         "report": str(done.report),
         "seconds": done.seconds,
     }
@@ -46,7 +46,7 @@ def _view(done: Demo) -> list[Any]:
     from edgecnn.report import text
 
     return [
-        text.summary_table(done.measurements, done.parity),
+        text.summary_table(done.found),
         f"took {done.seconds:.0f} s",
         f"report: {done.report}",
         "next, with a folder of your own photos, one sub-folder a class:",

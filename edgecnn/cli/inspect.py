@@ -32,6 +32,42 @@ def inspect(args: argparse.Namespace) -> Outcome:
 
 
 def _view(facts: dict[str, Any]) -> list[Any]:
-    from edgecnn.report import text
+    from rich import box
+    from rich.markup import escape
+    from rich.table import Table
 
-    return [text.inspection_table(facts)]
+    from edgecnn.report import units
+
+    table = Table("layer", "operation", "output", box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in ("parameters", "MACs", "size"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in facts["layers"]:
+        table.add_row(
+            escape(row["name"]),
+            escape(row["op"]),
+            " x ".join(map(str, row["output_shape"])),
+            units.count(row["params"]),
+            units.rough(row["macs"]),
+            units.bytes_(row["bytes"]),
+        )
+    activations = units.bytes_(facts["activation_peak_bytes"])
+    totals = (
+        f"{units.count(facts['params'])} parameters, {units.rough(facts['macs'])} MACs, "
+        f"{units.bytes_(facts['bytes'])}, {activations} of activations at their peak"
+    )
+    return [table, totals, *_about(facts)]
+
+
+def _about(facts: dict[str, Any]) -> list[str]:
+    lines = []
+    if "int8_ops" in facts:
+        lines.append(f"{facts['int8_ops']} integer and {facts['float_ops']} float operations")
+    for end in ("inputs", "outputs"):
+        ports = facts.get(end, [])
+        lines += [f"{end[:-1]}: {', '.join(f'{k} {v}' for k, v in p.items())}" for p in ports]
+    if facts.get("opcodes"):
+        lines.append("opcodes: " + ", ".join(f"{k} {v}" for k, v in facts["opcodes"].items()))
+    metadata = facts.get("metadata")
+    if metadata:
+        lines.append(f"{metadata['name']}: {metadata['arch']}, {', '.join(metadata['classes'])}")
+    return lines

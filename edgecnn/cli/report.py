@@ -27,6 +27,13 @@ def report(args: argparse.Namespace) -> Outcome:
     """
     from edgecnn.flows.reporting import write_report
 
-    made = write_report(args.paths, args.out, force=args.force)
-    data = {"report": str(args.out), **made.counts, "notes": made.notes}
-    return Outcome(data, lambda: [*(f"note: {n}" for n in made.notes), f"report: {args.out}"])
+    found = write_report(args.paths, args.out, force=args.force)
+    data = {
+        "report": str(args.out),
+        "checkpoints": len(found.cards),
+        "artifacts": len(found.artifacts),
+        "parities": len(found.parities),
+        "measurements": len(found.measurements),
+        "notes": found.notes,
+    }
+    return Outcome(data, lambda: [*(f"note: {n}" for n in found.notes), f"report: {args.out}"])

@@ -15,12 +15,13 @@ from edgecnn.core import files, schema
 from edgecnn.core.artifact import Artifact
 from edgecnn.core.checkpoint import Checkpoint
 from edgecnn.core.errors import InputError
-from edgecnn.core.measurement import Accuracy, Measurement
+from edgecnn.core.measurement import Accuracy
 from edgecnn.core.parity import Parity
 from edgecnn.core.progress import say
 from edgecnn.flows.judging import Limits, Photos, verify
 from edgecnn.flows.needs import needs
 from edgecnn.flows.reporting import write_report
+from edgecnn.report import Collected
 
 SOURCE = "digits"
 ARCH = "efficientnet_lite0"
@@ -38,16 +39,14 @@ class Demo:
     Attributes:
         trained: The checkpoint.
         artifacts: The files.
-        parity: The files against the checkpoint, on the test part.
-        measurements: One row a file.
+        found: All that is on the page: card, files, parity, measurements.
         report: The page.
         seconds: From start to end.
     """
 
     trained: Checkpoint
     artifacts: tuple[Artifact, ...]
-    parity: Parity
-    measurements: tuple[Measurement, ...]
+    found: Collected
     report: Path
     seconds: float
 
@@ -77,16 +76,16 @@ def run_demo(out: Path, *, force: bool = False, options: dict[str, Any] | None =
         paths, Photos(source=SOURCE), against=trained.path, limits=Limits(), out=out / "verify"
     )
     say("4/5 measuring latency and memory")
-    rows = targets.run_matrix(paths, accuracies=_accuracies(parity), out=out / "results")
+    targets.run_matrix(paths, accuracies=_accuracies(parity), out=out / "results")
     say("5/5 writing the report")
-    report = out / "report.html"
-    write_report(
+    page = out / "report.html"
+    found = write_report(
         [trained.path, *(out / name for name in ("files", "verify", "results"))],
-        report,
+        page,
         commands=_commands(out, options),
     )
     seconds = time.perf_counter() - started
-    return Demo(trained, tuple(artifacts), parity, tuple(rows), report, seconds)
+    return Demo(trained, tuple(artifacts), found, page, seconds)
 
 
 def _claim(out: Path, *, force: bool) -> None:
@@ -115,9 +114,8 @@ def _train(path: Path, options: dict[str, Any]) -> Checkpoint:
 
 def _export(trained: Checkpoint, out: Path) -> list[Artifact]:
     with needs("the demo", "all"):
-        from edgecnn import export
-    options = export.Options(formats=("tflite", "onnx"), schemes=("float32", "int8"))
-    return export.export(trained, out, options)
+        from edgecnn.export.export import Options, export
+    return export(trained, out, Options(formats=("tflite", "onnx"), schemes=("float32", "int8")))
 
 
 def _accuracies(parity: Parity) -> dict[Path, Accuracy]:

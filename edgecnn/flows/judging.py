@@ -76,9 +76,7 @@ def judge(model: Opened, photos: Photos, *, gallery: Path | None = None) -> Judg
     examples, split = _examples(model, photos)
     scores, skipped = evaluate.evaluate(model.runner, examples, split=split)
     if gallery is not None:
-        from edgecnn.evaluate.gallery import write_gallery
-
-        write_gallery(model.runner, examples, gallery)
+        evaluate.write_gallery(model.runner, examples, gallery)
     return Judged(model.sha256, scores, skipped)
 
 

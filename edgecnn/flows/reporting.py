@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,22 +11,9 @@ from edgecnn.core.errors import InputError
 from edgecnn.flows.commands import commands_behind
 
 
-@dataclasses.dataclass(frozen=True)
-class Made:
-    """What went into a page.
-
-    Attributes:
-        counts: How many checkpoints, files, parities and measurements.
-        notes: What was passed over, one sentence each.
-    """
-
-    counts: dict[str, int]
-    notes: list[str]
-
-
 def write_report(
     paths: Sequence[Path], out: Path, *, commands: list[str] | None = None, force: bool = False
-) -> Made:
+) -> report.Collected:
     """Collect all that lies in some folders and write one HTML page.
 
     Args:
@@ -35,6 +21,9 @@ def write_report(
         out: The page.
         commands: What made it; reconstructed from the artefacts when None.
         force: Replace an earlier page.
+
+    Returns:
+        What went into it.
 
     Raises:
         InputError: nothing to show, a damaged artefact, or a page that can't be written.
@@ -44,10 +33,4 @@ def write_report(
     found = report.collect(paths)
     lines = commands_behind(found) if commands is None else commands
     files.write_text(out, report.render(found, commands=lines))
-    counts = {
-        "checkpoints": len(found.cards),
-        "artifacts": len(found.artifacts),
-        "parities": len(found.parities),
-        "measurements": len(found.measurements),
-    }
-    return Made(counts, list(found.notes))
+    return found
