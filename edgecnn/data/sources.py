@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -10,12 +11,14 @@ from edgecnn.data import standard
 from edgecnn.data.dataset import Dataset, Given, assemble
 from edgecnn.data.folder import read_folder
 from edgecnn.data.split import DEFAULT_SPLIT, check_split
+from edgecnn.data.tfds import tfds
 
 SOURCES: dict[str, Callable[[], Given]] = {
     "digits": standard.digits,
     "mnist": standard.mnist,
     "fashion_mnist": standard.fashion_mnist,
     "cifar10": standard.cifar10,
+    "tf_flowers": functools.partial(tfds, "tf_flowers"),
 }
 
 
@@ -40,6 +43,8 @@ def open_data(source: str, *, seed: int = 0, split: Sequence[float] = DEFAULT_SP
 def _given(source: str) -> Given:
     if source in SOURCES:
         return SOURCES[source]()
+    if source.startswith("tfds:"):
+        return tfds(source.removeprefix("tfds:"))
     if "/" not in source and not Path(source).exists():
-        raise unknown("folder or data set", source, SOURCES, where="DATA")
+        raise unknown("folder or data set", source, (*SOURCES, "tfds:NAME"), where="DATA")
     return read_folder(Path(source))

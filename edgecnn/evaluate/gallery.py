@@ -42,7 +42,7 @@ def write_gallery(runner: Runner, examples: Sequence[Example], folder: Path) -> 
         for i, answer in enumerate(answers(outputs)):
             label, sure = int(batch.labels[i]), float(outputs[i, answer])
             is_right = answer == label
-            text = f"{runner.classes[answer]} {100 * sure:.0f} %"
+            text = f"{100 * sure:.0f} % {runner.classes[answer]}"
             if not is_right:
                 text += f"\nis {runner.classes[label]}"
             sheet = sheets["right" if is_right else "wrong"]
