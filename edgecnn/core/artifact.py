@@ -124,6 +124,8 @@ class Artifact:
             "bytes": self.bytes,
             "sha256": self.sha256,
             "seconds": self.seconds,
+            "n": measured and measured.n,
+            "split": measured and measured.split,
             "top1": measured and measured.top1,
             "float_top1": measured and measured.float_top1,
             "agreement_pct": measured and measured.agreement_pct,

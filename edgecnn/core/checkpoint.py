@@ -185,12 +185,7 @@ def read(path: Path) -> Checkpoint:
     data = schema.parse(
         files.read_bytes(card_path, limit=schema.JSON_LIMIT_BYTES, kind="card"), where=card_path
     )
-    digest = data.pop("digest", None) if isinstance(data, dict) else None
-    if digest != _digest(data):
-        raise InputError(
-            "a card that was edited or cut short", where=card_path, fix="restore it or train again"
-        )
-    card = schema.decode(Card, data, where=card_path)
+    card = parse_card(data, where=card_path)
     if files.sha256(model_path) != card.model_sha256:
         raise InputError(
             "a model that is not the one its card describes",
@@ -198,6 +193,20 @@ def read(path: Path) -> Checkpoint:
             fix="restore the file or train again",
         )
     return Checkpoint(path, card)
+
+
+def parse_card(data: Any, *, where: Path) -> Card:
+    """Rebuild a card from the plain data of ``card.json``.
+
+    Raises:
+        InputError: it was edited or cut short, or is no card of a kind that is known.
+    """
+    fields = dict(data) if isinstance(data, dict) else {}
+    if fields.pop("digest", None) != _digest(fields):
+        raise InputError(
+            "a card that was edited or cut short", where=where, fix="restore it or train again"
+        )
+    return schema.decode(Card, fields, where=where)
 
 
 def write(
@@ -220,5 +229,5 @@ def write(
 
 
 def _digest(data: Any) -> str:
-    canonical = json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    canonical = json.dumps(data, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()

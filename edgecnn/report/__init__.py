@@ -1,0 +1,8 @@
+"""Measurements, cards and parity rows in; one HTML page or tables for the terminal out."""
+
+from __future__ import annotations
+
+from edgecnn.report.collect import Collected, collect
+from edgecnn.report.page import render
+
+__all__ = ["Collected", "collect", "render"]

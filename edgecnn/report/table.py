@@ -1,0 +1,227 @@
+"""The table of all files: one row a file and setting, sortable."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+
+from edgecnn.core.measurement import MIN_RUNS_P99, Measurement
+from edgecnn.report import units
+from edgecnn.report.html import Html, join, tag
+from edgecnn.report.plots import marker
+from edgecnn.report.rows import SCHEMES, Row
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Column:
+    """One column of the sortable table.
+
+    Attributes:
+        key: What rows are sorted by; None puts a row at the end.
+        cell: What is shown.
+        more_is_better: The first click on the header shows the largest first.
+        class_: Of the cells.
+    """
+
+    title: str
+    key: Callable[[Row], float | str | None]
+    cell: Callable[[Row], str]
+    more_is_better: bool = False
+    class_: str | None = "num"
+
+
+def section(rows: Sequence[Row], best: Row | None) -> Html:
+    """Return the section, or nothing where no file was written or measured."""
+    if not rows:
+        return Html("")
+    return tag(
+        "section",
+        tag("h2", "All files"),
+        tag(
+            "p",
+            "Accuracy is that of the very file, with its photos; latency is the median of single "
+            "inferences in a fresh process. Headers sort.",
+        ),
+        tag("div", _sorter(), tag("div", _table(rows, best), class_="scroll"), class_="panel"),
+        _details(rows),
+        id="files",
+    )
+
+
+def _table(rows: Sequence[Row], best: Row | None) -> Html:
+    heads = [
+        tag(
+            "th",
+            tag("button", column.title, type="button"),
+            scope="col",
+            class_="left" if index == 0 or column.class_ == "left" else None,
+            data_best="descending" if column.more_is_better else "ascending",
+        )
+        for index, column in enumerate(_COLUMNS)
+    ]
+    lines = [
+        tag(
+            "tr",
+            [_cell(column, row) for column in _COLUMNS],
+            class_="best" if row is best else None,
+        )
+        for row in rows
+    ]
+    return tag("table", tag("thead", tag("tr", heads)), tag("tbody", lines), class_="sortable wide")
+
+
+def _cell(column: Column, row: Row) -> Html:
+    key = column.key(row)
+    value = "" if key is None else str(key)
+    if column is _COLUMNS[0]:
+        return tag("th", column.cell(row), scope="row", data_value=value)
+    return tag(
+        "td", column.cell(row), data_value=value, data_label=column.title, class_=column.class_
+    )
+
+
+def _sorter() -> Html:
+    """Return the choice that stands in for the headers on a narrow screen."""
+    options = [tag("option", c.title, value=str(i)) for i, c in enumerate(_COLUMNS)]
+    return tag("label", "Sort by", tag("select", options), class_="sorter")
+
+
+def swatch(row_format: str, scheme: str) -> Html:
+    """Draw the mark that stands for a format and scheme in the plots."""
+    return tag(
+        "svg",
+        marker(row_format, scheme, x=7, y=7),
+        viewBox="0 0 14 14",
+        aria_hidden="true",
+        class_="swatch",
+    )
+
+
+def _file(row: Row) -> Html:
+    return join(
+        swatch(row.format, row.scheme),
+        tag("span", row.file, class_="name"),
+        tag("small", row.setting),
+    )
+
+
+def _accuracy(row: Row) -> Html:
+    if row.top1 is None:
+        return Html(units.NONE)
+    of = f"of {row.top1.n:,}" if row.top1.n else "n unknown"
+    note = tag("small", of, title=f"judged on {row.top1.data}")
+    return join(units.share(row.top1.value), note)
+
+
+def _agreement(row: Row) -> Html:
+    if row.agreement is None:
+        return Html(units.NONE)
+    of = tag("small", f"of {row.agreement.n:,}") if row.agreement.n else ""
+    return join(units.percent(row.agreement.pct), of)
+
+
+def _validity(row: Row) -> Html:
+    """Say whether the row can be trusted: its answers first, then its latency."""
+    if row.checks_failed:
+        return _reasons("check failed", "no", row.checks_failed)
+    if row.measurement is None:
+        return tag("span", "not measured", class_="soft")
+    if row.valid:
+        return tag("span", "yes", class_="yes")
+    return _reasons("no", "doubtful", row.measurement.invalid_reasons)
+
+
+def _reasons(word: str, class_: str, reasons: Sequence[str]) -> Html:
+    told = tag("small", "; ".join(reasons))
+    return tag("div", tag("span", word, class_=class_), told, class_="reasons")
+
+
+def _validity_key(row: Row) -> int:
+    if row.checks_failed:
+        return 3
+    return {True: 0, False: 1, None: 2}[row.valid]
+
+
+_COLUMNS = (
+    Column(title="File", key=lambda r: r.file, cell=_file),
+    Column(
+        title="Scheme",
+        key=lambda r: SCHEMES.index(r.scheme),
+        cell=lambda r: r.scheme,
+        class_="left",
+    ),
+    Column(title="Size", key=lambda r: r.bytes, cell=lambda r: units.bytes_(r.bytes)),
+    Column(
+        title="Accuracy",
+        key=lambda r: r.top1.value if r.top1 else None,
+        cell=_accuracy,
+        more_is_better=True,
+    ),
+    Column(
+        title="Agreement",
+        key=lambda r: r.agreement.pct if r.agreement else None,
+        cell=_agreement,
+        more_is_better=True,
+    ),
+    Column(
+        title="Median", key=lambda r: r.median_ms, cell=lambda r: units.milliseconds(r.median_ms)
+    ),
+    Column(
+        title="90 % within", key=lambda r: r.p90_ms, cell=lambda r: units.milliseconds(r.p90_ms)
+    ),
+    Column(title="Memory", key=lambda r: r.memory_mb, cell=lambda r: units.megabytes(r.memory_mb)),
+    Column(title="Valid", key=_validity_key, cell=_validity, class_="full"),
+)
+
+
+def _details(rows: Sequence[Row]) -> Html:
+    """Return the less often needed numbers, folded."""
+    measured = [row for row in rows if row.measurement]
+    if not measured:
+        return Html("")
+    heads = [
+        tag("th", name, scope="col", class_=None if i else "left")
+        for i, name in enumerate(_DETAILS)
+    ]
+    lines = [_detail(row, row.measurement) for row in measured if row.measurement]
+    content = tag("table", tag("thead", tag("tr", heads)), tag("tbody", lines))
+    return tag(
+        "details",
+        tag("summary", "Where time and memory go"),
+        tag("div", tag("div", content, class_="scroll"), class_="panel"),
+    )
+
+
+_DETAILS = (
+    *("File", "Load", "First", "Prepare", "Infer", "Answer", "99 % within", "Runs"),
+    *("Before", "Arena", "Anonymous", "File-backed", "Peak", "Delegate"),
+)
+
+
+def _detail(row: Row, measured: Measurement) -> Html:
+    latency, memory = measured.latency_ms, measured.memory_mb
+    ms, mb = units.milliseconds, units.megabytes
+    enough = latency is not None and latency.runs >= MIN_RUNS_P99
+    cells = (
+        ms(latency.init if latency else None),
+        ms(latency.first if latency else None),
+        ms(measured.preprocess_ms),
+        ms(latency.median if latency else None),
+        ms(measured.postprocess_ms),
+        ms(latency.percentile(0.99) if latency and enough else None),
+        units.count(latency.runs if latency else None),
+        mb(memory.baseline if memory else None),
+        mb(memory.arena if memory else None),
+        mb(memory.rss_anon if memory else None),
+        mb(memory.rss_file if memory else None),
+        mb(memory.rss_peak if memory else None),
+        _delegate(measured),
+    )
+    name = tag("th", tag("span", row.file, class_="name"), tag("small", row.setting), scope="row")
+    return tag("tr", name, [tag("td", cell, class_="num") for cell in cells])
+
+
+def _delegate(measured: Measurement) -> str:
+    done, total = measured.delegated_nodes, measured.total_nodes
+    told = f", {done} of {total} nodes" if done is not None and total is not None else ""
+    return f"{measured.delegate}{told}"

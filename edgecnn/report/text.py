@@ -1,0 +1,162 @@
+"""Tables for the terminal: the same rows and the same words as on the page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any
+
+from edgecnn.core.checkpoint import Scores
+from edgecnn.core.measurement import MIN_RUNS_P90, Measurement
+from edgecnn.core.parity import Parity
+from edgecnn.report import units
+from edgecnn.report.collect import Collected
+from edgecnn.report.rows import build
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+_WORST_CLASSES = 20
+
+
+def measurement_table(measurements: Iterable[Measurement]) -> Table:
+    """Return one line a measurement: where, how fast, how large in memory, and if it counts."""
+    table = _table(
+        "file",
+        "target",
+        "runtime",
+        *(">threads", ">first", ">median", ">p90", ">peak memory", ">top-1", "valid"),
+    )
+    for row in measurements:
+        latency, memory = row.latency_ms, row.memory_mb
+        table.add_row(
+            _plain(PurePath(row.model).name),
+            _plain(row.target),
+            _plain(f"{row.runtime} {row.runtime_version}"),
+            str(row.threads),
+            units.milliseconds(latency.first if latency else None),
+            units.milliseconds(latency.median if latency else None),
+            units.milliseconds(
+                latency.percentile(0.9) if latency and latency.runs >= MIN_RUNS_P90 else None
+            ),
+            units.megabytes(memory.rss_peak if memory else None),
+            _with_n(row.accuracy.top1, row.accuracy.n) if row.accuracy else units.NONE,
+            _plain("yes" if row.valid else f"no: {'; '.join(row.invalid_reasons)}"),
+        )
+    return table
+
+
+def export_table(rows: Iterable[Mapping[str, Any]]) -> Table:
+    """Return one line a written file.
+
+    Args:
+        rows: As ``export --json`` has them; see `core.artifact.Artifact.to_row`.
+    """
+    table = _table("file", "scheme", "io", ">size", ">top-1", ">float", ">agreement", ">time")
+    for row in rows:
+        table.add_row(
+            _plain(PurePath(row["path"]).name),
+            _plain(row["scheme"]),
+            _plain(row["io"]),
+            units.bytes_(row["bytes"]),
+            _with_n(row["top1"], row.get("n")),
+            units.share(row["float_top1"]),
+            units.percent(row["agreement_pct"]),
+            units.seconds(row["seconds"]),
+        )
+    return table
+
+
+def parity_table(parity: Parity) -> Table:
+    """Return one line a file against the reference."""
+    table = _table(
+        "file",
+        *(">photos", ">top-1", ">drop, points", ">agreement", ">changed", ">largest difference"),
+        "checks",
+    )
+    for row in parity.rows:
+        failed = [check.name for check in row.checks if not check.passed]
+        table.add_row(
+            _plain(PurePath(row.path).name),
+            units.count(row.n),
+            units.share(row.top1),
+            units.points(row.top1_drop_points),
+            units.percent(row.agreement_pct),
+            units.count(len(row.flips)),
+            f"{row.max_abs_diff:.2g}",
+            _plain(f"failed: {', '.join(failed)}" if failed else "passed"),
+        )
+    return table
+
+
+def scores_table(scores: Scores) -> Table:
+    """Return the accuracy and, worst first, that of the classes (at most twenty)."""
+    table = _table("class", ">photos", ">recall", ">precision")
+    table.title = (
+        f"top-1 {units.share(scores.top1)} of {units.plural(scores.n, 'photo')} ({scores.split}), "
+        f"top-5 {units.share(scores.top5)}"
+    )
+    ranked = sorted(scores.per_class, key=lambda c: (c.recall is None, c.recall or 0.0))
+    for row in ranked[:_WORST_CLASSES]:
+        table.add_row(
+            _plain(row.name),
+            units.count(row.n),
+            units.share(row.recall),
+            units.share(row.precision),
+        )
+    if (hidden := len(ranked) - _WORST_CLASSES) > 0:
+        table.add_row(f"... and {units.plural(hidden, 'better class', 'better classes')}")
+    return table
+
+
+def summary_table(collected: Collected) -> Table:
+    """Return what the page's own table shows: all that is known of each file, in one line."""
+    table = _table(
+        *("file", "scheme", ">size", ">accuracy", ">agreement"),
+        *(">threads", ">median", ">p90", ">memory", "valid"),
+    )
+    for row in build(collected):
+        measured = row.measurement
+        table.add_row(
+            _plain(row.file),
+            row.scheme,
+            units.bytes_(row.bytes),
+            _with_n(row.top1.value, row.top1.n) if row.top1 else units.NONE,
+            units.percent(row.agreement.pct if row.agreement else None),
+            str(measured.threads) if measured else units.NONE,
+            units.milliseconds(row.median_ms),
+            units.milliseconds(row.p90_ms),
+            units.megabytes(row.memory_mb),
+            {True: "yes", False: "no", None: units.NONE}[row.valid],
+        )
+    return table
+
+
+def _table(*columns: str) -> Table:
+    """Make an empty table; a ``>`` before a name sets its column to the right."""
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, title_justify="left", title_style="bold", pad_edge=False)
+    for name in columns:
+        right = name.startswith(">")
+        table.add_column(
+            name.lstrip(">"),
+            justify="right" if right else "left",
+            no_wrap=right,
+            overflow="fold",
+        )
+    return table
+
+
+def _with_n(top1: float | None, n: int | None) -> str:
+    if top1 is None:
+        return units.NONE
+    return f"{units.share(top1)} of {n:,}" if n else units.share(top1)
+
+
+def _plain(text: str) -> Any:
+    """Return text that rich takes literally, without what could move the cursor."""
+    from rich.text import Text
+
+    return Text("".join(c if c.isprintable() else "\ufffd" for c in text))
