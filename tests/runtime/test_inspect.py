@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
 
-from edgecnn.core.errors import InputError
+from edgecnn.core.errors import InputError, MissingExtra
 from edgecnn.runtime.inspect import inspect, precision, read_graph
 
 
@@ -135,3 +136,32 @@ def test_an_onnx_file_of_nonsense_inside_is_refused(tmp_path: Path) -> None:
     path.write_bytes(b"\x08\x07\x3a\x04\xff\xff\xff\xff")
     with pytest.raises(InputError, match="a damaged ONNX model"):
         inspect(path)
+
+
+def test_an_onnx_file_without_its_package_names_the_extra(
+    tiny_files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    with pytest.raises(MissingExtra, match=r"pip install 'edgecnn\[onnx\]'"):
+        inspect(tiny_files / "tiny-float32.onnx")
+
+
+def test_a_constant_node_is_a_constant(tmp_path: Path) -> None:
+    onnx = pytest.importorskip("onnx")
+    helper, kind = onnx.helper, onnx.TensorProto.FLOAT
+    value = helper.make_tensor("value", kind, [3, 2], [1.0] * 6)
+    graph = helper.make_graph(
+        [
+            helper.make_node("Constant", [], ["w"], value=value),
+            helper.make_node("Gemm", ["x", "w", ""], ["y"]),
+        ],
+        "g",
+        [helper.make_tensor_value_info("x", kind, ["batch", 3])],
+        [helper.make_tensor_value_info("y", kind, ["batch", 2])],
+    )
+    path = tmp_path / "constant.onnx"
+    path.write_bytes(helper.make_model(graph).SerializeToString())
+    facts = inspect(path)
+    assert (facts["params"], facts["macs"]) == (6, 6)
+    assert facts["inputs"][0]["shape"] == [-1, 3]
+    assert [layer["op"] for layer in facts["layers"]] == ["Gemm"]

@@ -12,7 +12,7 @@ from PIL import Image
 from edgecnn.core import image as images
 from edgecnn.core.artifact import FileMetadata
 from edgecnn.core.errors import InputError, MissingExtra
-from edgecnn.runtime import embed, load
+from edgecnn.runtime import embed, load, runners
 
 pytest.importorskip("ai_edge_litert")
 
@@ -129,6 +129,21 @@ def test_no_thread_at_all_is_refused(mobilenet: Path) -> None:
 def test_a_missing_runtime_names_its_extra(mobilenet: Path) -> None:
     with pytest.raises(MissingExtra, match=r"pip install 'edgecnn\[tflite-runtime\]'"):
         load(mobilenet, runtime="tflite-runtime")
+
+
+def test_a_missing_onnxruntime_names_its_extra(
+    tiny_files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(MissingExtra, match=r"pip install 'edgecnn\[onnx\]'"):
+        load(tiny_files / "tiny-float32.onnx")
+
+
+def test_the_older_runtime_stands_in_where_only_it_is_installed(
+    mobilenet: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runners, "_installed", lambda package: package == "tflite_runtime")
+    assert runners.choose_runtime(mobilenet) == "tflite-runtime"
 
 
 def test_a_model_that_the_runtime_refuses_is_said_in_one_line(

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 import contextlib
+import operator
 import struct
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +14,7 @@ from hypothesis import strategies as st
 
 from edgecnn.core.errors import InputError
 from edgecnn.runtime import arena, tflite
+from edgecnn.runtime.flatbuffer import Buffer, FlatbufferError
 
 FUZZ = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 
@@ -20,7 +24,7 @@ def test_a_foreign_file_reads_as_its_paper_describes_it(mobilenet: Path) -> None
     assert [graph.tensors[place].shape for place in graph.inputs] == [(1, 128, 128, 3)]
     assert [graph.tensors[place].shape for place in graph.outputs] == [(1, 1001)]
     assert graph.tensors[graph.inputs[0]].dtype == "uint8"
-    assert sum(operator.name == "DEPTHWISE_CONV_2D" for operator in graph.operators) == 13
+    assert sum(step.name == "DEPTHWISE_CONV_2D" for step in graph.operators) == 13
     assert graph.size == mobilenet.stat().st_size
 
 
@@ -92,15 +96,24 @@ def test_an_empty_flatbuffer_has_no_graph() -> None:
         tflite.read(vtable_and_table, where="x")
 
 
-def test_a_forged_list_of_one_table_many_times_is_refused() -> None:
-    """A million operators that all point to one table would cost memory that nobody paid for."""
-    count = 1000
-    head = struct.pack("<I4sHHHHi", 16, b"TFL3", 8, 8, 0, 4, 8)  # a table with field 1
-    vector = struct.pack("<I", count) + b"".join(
-        struct.pack("<I", 2**32 - 1 - 4 * index) for index in range(count)
+def test_a_long_list_that_many_tables_share_is_not_read_again_and_again() -> None:
+    tables, items = 500, 500
+    shared = 20 + 4 * tables
+    vtable = shared + 12 + 4 * items
+    data = b"".join(
+        (
+            struct.pack("<I4siI", 8, b"TFL3", 8 - vtable, 4),  # the root: its list follows
+            struct.pack("<I", tables),
+            *(struct.pack("<I", shared - (20 + 4 * index)) for index in range(tables)),
+            struct.pack("<iI", shared - vtable, 4),  # the one table: its numbers follow
+            struct.pack(f"<I{items}f", items, *[1.0] * items),
+            struct.pack("<HHH", 6, 8, 4),  # a vtable of one field, for both
+        )
     )
-    with pytest.raises(InputError, match="damaged TFLite model"):
-        tflite.read(head + struct.pack("<I", 4) + vector, where="x")
+    listed = Buffer(data).root().tables(0)
+    assert len(next(listed).array(0, "<f4")) == items
+    with pytest.raises(FlatbufferError, match="more items than the file has room for"):
+        list(map(operator.methodcaller("array", 0, "<f4"), listed))
 
 
 def test_every_truncation_is_refused_or_harmless(tiny_files: Path) -> None:
@@ -127,3 +140,113 @@ def test_flipped_bits_never_escape_as_another_error(tiny_files: Path, data: st.D
 def test_random_bytes_behind_the_identifier_never_escape_as_another_error(noise: bytes) -> None:
     with contextlib.suppress(InputError):
         tflite.read(noise[:4].ljust(4, b"\0") + b"TFL3" + noise[4:], where="x")
+
+
+def forged(change: Callable[[Any, Any], None]) -> bytes:
+    """A whole model of one operation, made by the schema's own writer, then changed."""
+    schema = pytest.importorskip("ai_edge_litert.schema_py_generated")
+    flatbuffers = pytest.importorskip("flatbuffers")
+    tensors = []
+    for name in (b"image", b"scores"):
+        tensor = schema.TensorT()
+        tensor.name, tensor.shape, tensor.type, tensor.buffer = name, [1, 4], 9, 0
+        tensor.quantization = schema.QuantizationParametersT()
+        tensor.quantization.scale, tensor.quantization.zeroPoint = [0.5], [3]
+        tensors.append(tensor)
+    step = schema.OperatorT()
+    step.inputs, step.outputs, step.opcodeIndex = [0, -1], [1], 0
+    graph = schema.SubGraphT()
+    graph.tensors, graph.operators = tensors, [step]
+    graph.inputs, graph.outputs = [0], [1]
+    code = schema.OperatorCodeT()
+    code.deprecatedBuiltinCode = code.builtinCode = schema.BuiltinOperator.RELU
+    model = schema.ModelT()
+    model.version, model.description = 3, b"forged"
+    model.operatorCodes, model.subgraphs, model.buffers = [code], [graph], [schema.BufferT()]
+    change(model, graph)
+    builder = flatbuffers.Builder()
+    builder.Finish(model.Pack(builder), tflite.IDENTIFIER)
+    return bytes(builder.Output())
+
+
+def test_a_model_of_the_schemas_own_writer_reads() -> None:
+    graph = tflite.read(forged(lambda model, graph: None), where="x")
+    assert graph.description == "forged"
+    assert graph.operators[0].name == "RELU"
+    assert graph.operators[0].inputs == (0, -1)
+    assert (graph.tensors[0].scales, graph.tensors[0].zero_points) == ((0.5,), (3,))
+
+
+def test_custom_and_future_operations_keep_a_name() -> None:
+    def custom(model: Any, graph: Any) -> None:
+        code = model.operatorCodes[0]
+        code.builtinCode = code.deprecatedBuiltinCode = tflite.OPERATORS.index("CUSTOM")
+        code.customCode = b"MyPooling"
+
+    def future(model: Any, graph: Any) -> None:
+        model.operatorCodes[0].deprecatedBuiltinCode = 127
+        model.operatorCodes[0].builtinCode = 4321
+
+    assert tflite.read(forged(custom), where="x").opcodes == {"MyPooling": 1}
+    assert tflite.read(forged(future), where="x").opcodes == {"OPERATION_4321": 1}
+
+
+def test_an_operation_below_zero_is_refused() -> None:
+    def negative(model: Any, graph: Any) -> None:
+        model.operatorCodes[0].deprecatedBuiltinCode = model.operatorCodes[0].builtinCode = -5
+
+    with pytest.raises(InputError, match="operation number -5"):
+        tflite.read(forged(negative), where="x")
+
+
+def test_content_behind_the_flatbuffer_counts_as_stored() -> None:
+    def outside(model: Any, graph: Any) -> None:
+        model.buffers[0].offset, model.buffers[0].size = 16, 4
+
+    tensor = tflite.read(forged(outside), where="x").tensors[0]
+    assert (tensor.is_constant, tensor.bytes) == (True, 4)
+
+
+def _set(path: str, value: object) -> Callable[[Any, Any], None]:
+    def change(model: Any, graph: Any) -> None:
+        *way, last = path.split(".")
+        target = {"model": model, "graph": graph}[way[0]]
+        for step in way[1:]:
+            target = target[int(step)] if step.isdecimal() else getattr(target, step)
+        setattr(target, last, value)
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        (_set("model.subgraphs", []), "no graph"),
+        (_set("graph.inputs", [7]), "a tensor that is not there"),
+        (_set("graph.inputs", [-1]), "a tensor that is not there"),
+        (_set("graph.operators.0.outputs", [2]), "a tensor that is not there"),
+        (_set("graph.operators.0.opcodeIndex", 3), "number 3 of 1 known ones"),
+        (_set("graph.tensors.0.shape", [1, -7]), r"a tensor of shape \(1, -7\)"),
+        (_set("graph.tensors.0.shape", [1] * 40), "a tensor of shape"),
+        (_set("graph.tensors.0.type", 99), "number 99 of"),
+        (_set("graph.tensors.0.buffer", 9), "buffer 9 of 1"),
+        (_set("graph.tensors.0.quantization.scale", [float("nan")]), "no positive number"),
+        (_set("graph.tensors.0.quantization.scale", [1.0] * 4), None),
+        (_set("graph.tensors.0.quantization.zeroPoint", [1, 2]), "1 scales and 2 zero points"),
+    ],
+)
+def test_what_contradicts_itself_is_refused(
+    change: Callable[[Any, Any], None], what: str | None
+) -> None:
+    data = forged(change)
+    if what is None:  # one zero point for all channels
+        assert tflite.read(data, where="x").tensors[0].zero_points == (3,) * 4
+    else:
+        with pytest.raises(InputError, match=what):
+            tflite.read(data, where="x")
+
+
+def test_a_graph_of_too_many_tensors_is_refused_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tflite, "MAX_TENSORS", 1)
+    with pytest.raises(InputError, match="more than 1 tensors"):
+        tflite.read(forged(lambda model, graph: None), where="x")
