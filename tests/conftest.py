@@ -104,3 +104,26 @@ def pictures() -> Any:
     random = np.random.default_rng(11)
     small = random.integers(0, 256, (64, 5, 5, 3), dtype=np.uint8)
     return np.stack([np.asarray(Image.fromarray(p).resize((32, 32))) for p in small])
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A real checkpoint: a small separable network trained on digits for a few epochs."""
+    pytest.importorskip("tensorflow")
+    from edgecnn.training import train
+    from edgecnn.training.recipe import Recipe
+
+    recipe = Recipe(arch="ds_cnn", weights="none", size=32, tune_epochs=3, views=1, augment="none")
+    return train("digits", tmp_path_factory.mktemp("checkpoint") / "digits", recipe)
+
+
+@pytest.fixture(scope="session")
+def exported(checkpoint: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The checkpoint's files, every scheme in both formats: a list of Artifacts."""
+    from edgecnn.export import Options, export
+
+    return export(
+        checkpoint,
+        tmp_path_factory.mktemp("exported"),
+        Options(formats=("tflite", "onnx"), schemes=("float32", "float16", "dynamic", "int8")),
+    )

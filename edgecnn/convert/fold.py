@@ -36,12 +36,14 @@ def fold_batch_norm(model: keras.Model, *, start: str | None = None) -> keras.Mo
     Source: Jacob et al. 2018, arXiv:1712.05877, section 3.2.
     """
     if start is not None:
-        model = keras.Model(model.get_layer(start).output, model.output)
+        model = keras.Model(model.get_layer(start).output, model.output, name=model.name)
     folded = _foldable(model)
     convolutions = {convolution.name for convolution in folded.values()}
     copy = keras.models.clone_model(
         model, clone_function=_cloner(convolutions), call_function=_skipper(set(folded))
     )
+    # Keras counts the models of a process up; the name is in the files, which should not differ.
+    copy = keras.Model(copy.input, copy.output, name="network")
     norms = {convolution.name: norm for norm, convolution in folded.items()}
     for layer in model.layers:
         if layer.name in norms:

@@ -27,7 +27,7 @@ from edgecnn.core.artifact import (
     Scheme,
     file_name,
 )
-from edgecnn.core.checkpoint import Card, Checkpoint
+from edgecnn.core.checkpoint import Card, Checkpoint, DataManifest
 from edgecnn.core.errors import InputError, unknown
 from edgecnn.export.checks import check_file, opcodes
 from edgecnn.export.writers import Writers, file_input, file_output
@@ -73,12 +73,12 @@ class Options:
     force: bool = False
 
     def __post_init__(self) -> None:
-        for name in self.schemes:
-            if name not in SCHEMES:
-                raise unknown("scheme", name, SCHEMES, where="the schemes to export")
-        for name in self.formats:
-            if name not in ("tflite", "onnx"):
-                raise unknown("format", name, ("tflite", "onnx"), where="--format")
+        for scheme in self.schemes:
+            if scheme not in SCHEMES:
+                raise unknown("scheme", scheme, SCHEMES, where="the schemes to export")
+        for suffix in self.formats:
+            if suffix not in ("tflite", "onnx"):
+                raise unknown("format", suffix, ("tflite", "onnx"), where="--format")
         if not self.files:
             raise InputError(
                 f"no {self.schemes[0]} files",
@@ -96,7 +96,7 @@ class Options:
     def files(self) -> list[tuple[Format, Scheme]]:
         """Format and scheme of each file to write."""
         pairs = itertools.product(self.schemes, self.formats)
-        return [(f, s) for s, f in pairs if f in SCHEMES[s].formats]
+        return [(suffix, scheme) for scheme, suffix in pairs if suffix in SCHEMES[scheme].formats]
 
 
 def export(checkpoint: Checkpoint, out: Path, options: Options) -> list[Artifact]:
@@ -136,10 +136,10 @@ class _Exporter:
         self.writers = Writers(
             zoo.restore(checkpoint), self.card.normalization, self._calibration_pixels
         )
-        runner = zoo.CheckpointRunner(checkpoint)
-        self.reference, self.judged = (
-            evaluate.scores_of(runner, self.judged) if self.judged else (np.zeros((0, 0)), [])
-        )
+        self.reference: Array = np.zeros((0, len(self.card.classes)))
+        if self.judged:
+            runner = zoo.CheckpointRunner(checkpoint)
+            self.reference, self.judged = evaluate.scores_of(runner, self.judged)
 
     def write(self, suffix: Format, scheme: Scheme) -> Artifact:
         """Make, check, measure and store one file."""
@@ -162,6 +162,7 @@ class _Exporter:
             calibration=self.calibration if scheme == "int8" else None,
             versions=_versions(),
             opcodes=opcodes(content, suffix, where=path),
+            data=_nameless(self.card.data),
         )
         measured = self._measure(metadata.embed(content, about), path.name)
         warnings = self._warnings(content, about, measured)
@@ -309,6 +310,11 @@ def _write_rows(out: Path, card: Card, rows: dict[str, dict[str, Any]]) -> None:
         "artifacts": [rows[name] for name in sorted(rows)],
     }
     files.write_text(out / ROWS_FILE, json.dumps(content, indent=1) + "\n")
+
+
+def _nameless(data: DataManifest | None) -> DataManifest | None:
+    """Return the manifest without the path of the folder: a file travels, its makers' disk doesn't."""
+    return data and dataclasses.replace(data, source=Path(data.source).name)
 
 
 def _versions() -> dict[str, str]:

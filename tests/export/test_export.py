@@ -1,0 +1,164 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from edgecnn.core import checkpoint as checkpoints
+from edgecnn.core.errors import CheckFailed, InputError
+
+pytestmark = [pytest.mark.tensorflow, pytest.mark.slow]
+
+
+@pytest.fixture(scope="module")
+def by_name(exported):
+    return {(a.metadata.format, a.metadata.scheme): a for a in exported}
+
+
+def test_every_scheme_that_a_format_has_becomes_a_file_named_after_the_checkpoint(by_name):
+    assert set(by_name) == {
+        ("tflite", "float32"), ("tflite", "float16"), ("tflite", "dynamic"), ("tflite", "int8"),
+        ("onnx", "float32"), ("onnx", "float16"), ("onnx", "int8"),
+    }  # fmt: skip
+    for (suffix, scheme), artifact in by_name.items():
+        assert artifact.path.name == f"digits-{scheme}.{suffix}"
+
+
+@pytest.mark.parametrize("suffix", ["tflite", "onnx"])
+def test_float32_files_are_the_checkpoint(by_name, checkpoint, suffix):
+    from edgecnn import data, evaluate, zoo
+    from edgecnn.runtime import load
+
+    photos, _ = data.examples_for("digits", checkpoint.card.classes, checkpoint.card.data, limit=60)
+    expected, _ = evaluate.scores_of(zoo.CheckpointRunner(checkpoint), photos)
+    found, _ = evaluate.scores_of(load(by_name[suffix, "float32"].path), photos)
+    assert by_name[suffix, "float32"].metadata.measured.agreement_pct == 100
+    assert np.abs(found - expected).max() <= 1e-4
+
+
+@pytest.mark.parametrize("suffix", ["tflite", "onnx"])
+def test_int8_files_keep_nearly_all_answers(by_name, suffix):
+    measured = by_name[suffix, "int8"].metadata.measured
+    assert measured.agreement_pct >= 97
+    assert measured.n > 200
+    assert measured.split == "val"
+
+
+def test_smaller_schemes_make_smaller_files(by_name):
+    for suffix in ("tflite", "onnx"):
+        whole = by_name[suffix, "float32"].bytes
+        assert by_name[suffix, "float16"].bytes < 0.7 * whole
+        assert by_name[suffix, "int8"].bytes < 0.55 * whole
+
+
+def test_an_int8_file_takes_a_cameras_bytes_and_says_so(by_name):
+    from edgecnn.runtime import load
+
+    for suffix in ("tflite", "onnx"):
+        artifact = by_name[suffix, "int8"]
+        model = load(artifact.path)
+        assert model.metadata == artifact.metadata
+        assert (model.input.dtype, model.input.scale, model.input.offset) == ("uint8", 1, 0)
+        assert artifact.metadata.calibration.n == 200
+
+
+@pytest.mark.parametrize("io", ["int8", "float32"])
+def test_other_input_types_give_the_same_answers(by_name, checkpoint, tmp_path, io):
+    from edgecnn.core.image import Preprocessing
+    from edgecnn.export import Options, export
+    from edgecnn.runtime import load
+
+    options = Options(formats=("tflite", "onnx"), schemes=("int8",), io=io)
+    size: Preprocessing = checkpoint.card.preprocessing
+    photos = np.random.default_rng(0).integers(0, 256, (8, *size.shape), dtype=np.uint8)
+    for artifact in export(checkpoint, tmp_path / io, options):
+        usual = load(by_name[artifact.metadata.format, "int8"].path).run(photos)
+        assert np.abs(load(artifact.path).run(photos) - usual).max() <= 1.01 / 256
+
+
+def test_exports_to_one_folder_add_up(checkpoint, tmp_path):
+    from edgecnn.export import Options, export
+
+    export(checkpoint, tmp_path, Options(schemes=("float32",)))
+    export(checkpoint, tmp_path, Options(schemes=("float16",)))
+    rows = json.loads((tmp_path / "export.json").read_text())["artifacts"]
+    assert [row["scheme"] for row in rows] == ["float16", "float32"]
+
+
+def test_a_file_of_the_same_name_is_not_replaced_unasked(checkpoint, tmp_path):
+    from edgecnn.export import Options, export
+
+    (tmp_path / "digits-float32.tflite").write_bytes(b"mine")
+    with pytest.raises(InputError, match=r"already a file.*--force"):
+        export(checkpoint, tmp_path, Options())
+    assert (tmp_path / "digits-float32.tflite").read_bytes() == b"mine"
+
+
+def test_a_folder_of_another_checkpoint_is_refused(checkpoint, tmp_path):
+    from edgecnn.export import Options, export
+
+    export(checkpoint, tmp_path, Options())
+    card = dataclasses.replace(checkpoint.card, model_sha256="0" * 64)
+    other = checkpoints.Checkpoint(checkpoint.path, card)
+    with pytest.raises(InputError, match="another checkpoint"):
+        export(other, tmp_path, Options(schemes=("float16",)))
+
+
+def test_int8_without_photos_asks_for_calibration(checkpoint, tmp_path):
+    from edgecnn.export import Options, export
+
+    lost = dataclasses.replace(checkpoint.card.data, source=str(tmp_path / "gone"))
+    for manifest in (None, lost):
+        card = dataclasses.replace(checkpoint.card, data=manifest)
+        with pytest.raises(InputError, match="--calibration"):
+            export(
+                checkpoints.Checkpoint(checkpoint.path, card), tmp_path, Options(schemes=("int8",))
+            )
+
+
+def test_without_labelled_photos_agreement_comes_from_photos_kept_aside(checkpoint, tmp_path):
+    from edgecnn.export import Options, export
+
+    card = dataclasses.replace(checkpoint.card, data=None)
+    options = Options(schemes=("int8",), calibration="digits", calibration_count=50)
+    (artifact,) = export(checkpoints.Checkpoint(checkpoint.path, card), tmp_path, options)
+    measured = artifact.metadata.measured
+    assert (measured.top1, measured.float_top1) == (None, None)
+    assert measured.agreement_pct >= 95
+    assert artifact.to_row()["calibration"]["n"] == 50
+
+
+def test_dynamic_range_is_not_offered_in_onnx():
+    from edgecnn.export import Options
+
+    with pytest.raises(InputError, match="no dynamic files in ONNX"):
+        Options(formats=("onnx",), schemes=("dynamic",))
+
+
+def test_an_unknown_scheme_offers_the_nearest():
+    from edgecnn.export import Options
+
+    with pytest.raises(InputError, match="try int8"):
+        Options(schemes=("int9",))
+
+
+@pytest.mark.parametrize(("suffix", "scheme"), [("tflite", "dynamic"), ("onnx", "float32")])
+def test_a_file_with_float_islands_is_not_called_int8(by_name, suffix, scheme):
+    from edgecnn.export.checks import check_file
+
+    artifact = by_name[suffix, scheme]
+    with pytest.raises(CheckFailed, match="is not the int8 file"):
+        check_file(
+            artifact.path.read_bytes(), suffix, scheme="int8", io="float32", where=artifact.path
+        )
+
+
+def test_two_exports_of_one_checkpoint_are_the_same_bytes(by_name, checkpoint, tmp_path):
+    from edgecnn.export import Options, export
+
+    (again,) = export(checkpoint, tmp_path, Options(schemes=("int8",)))
+    first = shutil.copy(by_name["tflite", "int8"].path, tmp_path / "first.tflite")
+    assert again.path.read_bytes() == first.read_bytes()
