@@ -81,7 +81,11 @@ def peak_bytes(graph: Graph) -> int:
 
 
 def planned_arena_bytes(graph: Graph) -> int:
-    """Return the size of the arena that the plan needs for one inference."""
+    """Return the size of the arena that the plan needs for one inference.
+
+    What kernels ask for on top while they run (LiteRT's im2col and hybrid scratch without
+    XNNPACK) is not in the file and not in this figure.
+    """
     end = max(len(graph.operators) - 1, 0)
     lives = sorted(lifetimes(graph).items(), key=lambda item: _order(*item, end=end))
     placed: list[tuple[int, int, int, int]] = []  # start, stop, first, last; by start

@@ -96,7 +96,7 @@ class _Reader:
             self._scales[integer] = self._quantization(node)
             if node.op_type == "DequantizeLinear" and after not in ends:
                 stand_ins[after] = before
-            elif node.op_type == "QuantizeLinear" and uses[before] == 1 and before not in ends:
+            elif integer == after and uses[before] == 1 and before not in ends | set(stand_ins):
                 stand_ins[before] = after
         return stand_ins
 
@@ -113,9 +113,10 @@ class _Reader:
         return scales, zero_points
 
     def _is_notation(self, node: Any) -> bool:
-        if node.op_type == "DequantizeLinear":
-            return node.output[0] in self._stand_ins
-        return node.op_type == "QuantizeLinear" and node.input[0] in self._stand_ins
+        if node.op_type not in _QUANTIZING:
+            return False
+        ends = node.input[0], node.output[0]
+        return any(self._stand_ins.get(a) == b for a, b in (ends, ends[::-1]))
 
     def _operator(self, node: Any) -> Operator:
         # A quantizing node's other inputs are settings: its scale and zero point.

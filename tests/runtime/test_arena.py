@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -79,6 +80,23 @@ def test_a_real_file_plans_within_its_activations(mobilenet: Path) -> None:
     # The second depthwise stage: 64 x 64 x 16 beside 64 x 64 x 8, and the input 128 x 128 x 3.
     assert arena.peak_bytes(read) == 64 * 64 * (16 + 8) + 128 * 128 * 3
     assert arena.planned_arena_bytes(read) >= arena.peak_bytes(read)
+
+
+def test_the_plan_is_the_runtimes_own_but_for_its_scratch(
+    mobilenet: Path, tiny_files: Path
+) -> None:
+    runtime = pytest.importorskip("ai_edge_litert.interpreter")
+    plain = runtime.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+    for path in (mobilenet, *tiny_files.glob("*.tflite")):
+        read = tflite.read(path.read_bytes(), where=path)
+        native = runtime.Interpreter(model_path=str(path), experimental_op_resolver_type=plain)
+        native.allocate_tensors()
+        starts, stops = [], []
+        for place, life in arena.lifetimes(read).items():
+            starts.append(native.tensor(place)().__array_interface__["data"][0])
+            stops.append(starts[-1] + life.bytes)
+        used = max(stops) - min(starts)
+        assert arena.planned_arena_bytes(read) <= used < 2 * arena.planned_arena_bytes(read)
 
 
 @given(st.lists(st.integers(0, 5000), min_size=2, max_size=12), st.randoms())

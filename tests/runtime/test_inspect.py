@@ -113,6 +113,30 @@ def test_an_operation_between_quantized_tensors_counts_as_integer(tmp_path: Path
     assert (quantized.scales, quantized.zero_points) == ((0.25,), (7,))
 
 
+def test_a_step_from_one_scale_to_another_stays_an_operation(tmp_path: Path) -> None:
+    onnx = pytest.importorskip("onnx")
+    helper, kinds = onnx.helper, onnx.TensorProto
+    graph = helper.make_graph(
+        [
+            helper.make_node("DequantizeLinear", ["a", "scale", "zero"], ["x"]),
+            helper.make_node("QuantizeLinear", ["x", "other", "zero"], ["b"]),
+        ],
+        "g",
+        [helper.make_tensor_value_info("a", kinds.UINT8, [1, 4])],
+        [helper.make_tensor_value_info("b", kinds.UINT8, [1, 4])],
+        [
+            helper.make_tensor("scale", kinds.FLOAT, [], [0.25]),
+            helper.make_tensor("other", kinds.FLOAT, [], [0.5]),
+            helper.make_tensor("zero", kinds.UINT8, [], [7]),
+        ],
+    )
+    path = tmp_path / "requantize.onnx"
+    path.write_bytes(helper.make_model(graph).SerializeToString())
+    (step,) = read_graph(path).operators
+    assert step.name == "QuantizeLinear"
+    assert inspect(path)["activation_peak_bytes"] == 8
+
+
 def test_integer_weights_alone_make_an_operation_hybrid(tmp_path: Path) -> None:
     path = tmp_path / "weights.onnx"
     quantized_onnx(path, scheme="weights")
