@@ -2,14 +2,14 @@
 
 Pixels stay what a camera gives, uint8 0..255: each network owns its normalization.
 Files are decoded and resized by pillow; arrays (camera frames) by numpy alone, with
-pillow's own filters and rounding, so that both differ by at most 1 of 255.
+pillow's own filters in its own integer arithmetic, so that both agree to the last bit.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import functools
-import warnings
+import math
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -27,8 +27,10 @@ Filter: TypeAlias = Literal["bilinear", "bicubic"]
 EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif"})
 """File names that count as photos, in lower case."""
 
-# 178 megapixels is pillow's own alarm; no camera makes more, and decoding it takes 0.5 GB.
+# Pillow's own limit; as RGB these take 0.5 GB.
 MAX_PIXELS = 178_956_970
+# Pillow's weights are whole multiples of 2**-22 (PRECISION_BITS in its Resample.c).
+_BITS = 22
 _FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "GIF", "MPO")
 
 
@@ -90,29 +92,43 @@ def decode(path: Path, *, channels: int = 3) -> Any:
     Raises:
         InputError: not a photo, damaged, or larger than `MAX_PIXELS`.
     """
-    from PIL import Image, ImageOps, UnidentifiedImageError
+    from PIL import Image, UnidentifiedImageError
 
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # pillow warns of what is refused or mended here
-            with Image.open(path, formats=_FORMATS) as image:
-                if image.width * image.height > MAX_PIXELS:
-                    raise InputError(
-                        f"a photo of {image.width}x{image.height} pixels",
-                        where=path,
-                        fix="remove it or make it smaller",
-                    )
-                image.load()
-                return _convert(ImageOps.exif_transpose(image), "L" if channels == 1 else "RGB")
+        with Image.open(path, formats=_FORMATS) as image:
+            _check_size(image.width * image.height, path)
+            image.load()
+            return _convert(_upright(image), "L" if channels == 1 else "RGB")
+    except InputError:
+        raise
+    except Image.DecompressionBombError:
+        _check_size(MAX_PIXELS + 1, path)
     except UnidentifiedImageError:
         raise InputError(
             "no photo of a known format", where=path, fix="use JPEG, PNG, BMP, WebP or GIF"
         ) from None
-    except InputError:
-        raise
     # pillow's decoders raise many kinds on damaged files; all mean the same to the user.
     except Exception as error:
         raise InputError(f"an unreadable photo ({error})", where=path, fix="remove it") from error
+
+
+def _check_size(pixels: int, path: Path) -> None:
+    if pixels > MAX_PIXELS:
+        raise InputError(
+            f"a photo of more than {MAX_PIXELS // 1_000_000} megapixels",
+            where=path,
+            fix="remove it or make it smaller",
+        )
+
+
+def _upright(image: Any) -> Any:
+    from PIL import ImageOps
+
+    try:
+        return ImageOps.exif_transpose(image)
+    # Damaged EXIF data raises any kind, and says nothing of the pixels.
+    except Exception:  # noqa: BLE001 - told above
+        return image
 
 
 def as_photo(image: Pixels, *, channels: int = 3) -> Any:
@@ -196,8 +212,10 @@ def _geometry(width: int, height: int, how: Preprocessing) -> tuple[Box, tuple[i
     else:
         scale = min(width / how.width, height / how.height) * how.crop
         kept_width, kept_height = how.width * scale, how.height * scale
-    left, top = (width - kept_width) / 2, (height - kept_height) / 2
-    return (left, top, left + kept_width, top + kept_height), (how.width, how.height)
+    # Rounding must not put the box outside of the image by the last bit: pillow refuses that.
+    left, top = max((width - kept_width) / 2, 0.0), max((height - kept_height) / 2, 0.0)
+    right, bottom = min(left + kept_width, width), min(top + kept_height, height)
+    return (left, top, right, bottom), (how.width, how.height)
 
 
 def _pad(pixels: Pixels, how: Preprocessing) -> Pixels:
@@ -210,46 +228,71 @@ def _pad(pixels: Pixels, how: Preprocessing) -> Pixels:
     return canvas
 
 
+def _needed(start: float, stop: float, source: int, target: int) -> tuple[int, int]:
+    """Return the source pixels that any kernel over start..stop may reach."""
+    margin = 2 * max((stop - start) / target, 1.0) + 1
+    return max(math.floor(start - margin), 0), min(math.ceil(stop + margin), source)
+
+
 def _resize_pillow(image: Any, box: Box, size: tuple[int, int], how: Filter) -> Pixels:
+    """Resize the height, then the width.
+
+    Two calls: in one, pillow chooses the order, differently from version to version.
+    """
     from PIL import Image
 
     resample = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}[how]
-    return np.asarray(image.resize(size, resample, box=box))
+    left, top, right, bottom = box
+    first, last = _needed(left, right, image.width, size[0])
+    image = image.crop((first, 0, last, image.height))
+    image = image.resize((last - first, size[1]), resample, box=(0, top, last - first, bottom))
+    image = image.resize(size, resample, box=(left - first, 0, right - first, size[1]))
+    return np.asarray(image)
 
 
 def _resize_array(image: Pixels, box: Box, size: tuple[int, int], how: Filter) -> Pixels:
-    """Resize rows, then columns, rounding to uint8 between them, as pillow does."""
     left, top, right, bottom = box
-    columns = _weights(image.shape[1], left, right, size[0], how)
-    rows = _weights(image.shape[0], top, bottom, size[1], how)
-    wide = _to_uint8(np.einsum("ow,hwc->hoc", columns, image, optimize=True))
-    return _to_uint8(np.einsum("oh,hwc->owc", rows, wide, optimize=True))
+    first, last = _needed(left, right, image.shape[1], size[0])
+    image = _resize_rows(image[:, first:last], top, bottom, size[1], how)
+    turned = image.transpose(1, 0, 2)
+    return _resize_rows(turned, left - first, right - first, size[0], how).transpose(1, 0, 2)
 
 
-def _to_uint8(values: npt.NDArray[np.float32]) -> Pixels:
-    return np.floor(values + np.float32(0.5)).clip(0, 255).astype(np.uint8)
+def _resize_rows(image: Pixels, start: float, stop: float, target: int, how: Filter) -> Pixels:
+    """Resize [H, W, C] to [target, W, C] in pillow's integer arithmetic."""
+    image = np.ascontiguousarray(image)
+    total = np.full((target, *image.shape[1:]), 1 << (_BITS - 1), np.int32)  # half, for rounding
+    for rows, weights in zip(*_weights(len(image), start, stop, target, how), strict=True):
+        tap = image[rows].astype(np.int32)
+        tap *= weights[:, None, None]
+        total += tap
+    total >>= _BITS
+    return total.clip(0, 255, out=total).astype(np.uint8)
 
 
 @functools.lru_cache(maxsize=16)
 def _weights(
     source: int, start: float, stop: float, target: int, how: Filter
-) -> npt.NDArray[np.float32]:
-    """Return [target, source] interpolation weights over source pixels start..stop.
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]]:
+    """Return which source pixels make each target pixel, and their weights.
 
-    Source: the separable convolution of pillow's Resample.c; the kernel widens by the
-    scale when the image shrinks, so that nothing is skipped.
+    Both are [taps, target]. Source: precompute_coeffs of pillow's Resample.c; the kernel
+    widens by the scale when the image shrinks, so that nothing is skipped.
     """
-    scale = (stop - start) / target
+    begin, end = np.float32(start), np.float32(stop)  # as pillow passes its box
+    scale = float(end - begin) / target
     stretch = max(scale, 1.0)
     support = (1.0 if how == "bilinear" else 2.0) * stretch
-    centre = start + (np.arange(target) + 0.5) * scale
-    first = np.maximum((centre - support + 0.5).astype(int), 0)[:, None]
-    last = np.minimum((centre + support + 0.5).astype(int), source)[:, None]
-    at = np.arange(source)[None, :]
-    distance = np.abs((at - centre[:, None] + 0.5) / stretch)
+    centre = float(begin) + (np.arange(target) + 0.5) * scale
+    first = np.maximum((centre - support + 0.5).astype(np.int64), 0)
+    last = np.minimum((centre + support + 0.5).astype(np.int64), source)
+    at = first + np.arange((last - first).max())[:, None]
+    distance = np.abs((at - centre + 0.5) * (1.0 / stretch))
     weights = _triangle(distance) if how == "bilinear" else _cubic(distance)
-    weights = np.where((at >= first) & (at < last), weights, 0.0)
-    return (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
+    weights = np.where(at < last, weights, 0.0)
+    weights /= np.cumsum(weights, axis=0)[-1]  # summed one by one, as pillow does
+    whole = np.trunc(weights * (1 << _BITS) + np.copysign(0.5, weights)).astype(np.int32)
+    return np.minimum(at, source - 1), whole
 
 
 def _triangle(x: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

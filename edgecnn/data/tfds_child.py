@@ -27,7 +27,7 @@ def main(arguments: Sequence[str]) -> int:
             write(_prepared(name), Path(folder))
     # The package and its readers raise any kind; to the user all mean: not usable.
     except Exception as error:  # noqa: BLE001 - told above
-        problem = (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+        problem = (str(error).strip() or type(error).__name__).splitlines()[0][:300].rstrip(".")
     sys.stdout.write(json.dumps({"problem": problem}))
     return 0
 
