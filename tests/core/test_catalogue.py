@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from edgecnn.core.catalogue import read_catalogue
+
+CATALOGUE = read_catalogue()
+
+
+def test_rows_have_the_keys_of_the_contract() -> None:
+    keys = {"name", "family", "params", "macs", "size", "weights", "int8_notes"}
+    assert all(keys <= set(row) for row in CATALOGUE["architectures"])
+    weights = [w for row in CATALOGUE["architectures"] for w in row["weights"]]
+    assert all({"source", "top1", "licence", "available"} <= set(w) for w in weights)
+    assert all(0.5 < w["top1"] < 1 and w["top1_source"] for w in weights)
+
+
+def test_catalogue_is_plain_json() -> None:
+    assert json.loads(json.dumps(CATALOGUE)) == CATALOGUE
+
+
+def test_names_are_distinct_across_the_whole_catalogue() -> None:
+    names = [row["name"] for rows in CATALOGUE.values() for row in rows]
+    assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize("device", CATALOGUE["devices"], ids=lambda device: device["name"])
+def test_every_table_of_device_facts_names_its_source(device: dict) -> None:
+    assert device["title"]
+    assert device["summary"]
+    tables = [value for value in device.values() if isinstance(value, dict)]
+    assert tables
+    assert all(table["source"] for table in tables)
+
+
+@pytest.mark.parametrize("recipe", CATALOGUE["recipes"], ids=lambda recipe: recipe["name"])
+def test_every_recipe_says_what_it_is_for_and_how_to_run_it(recipe: dict) -> None:
+    assert recipe["summary"]
+    assert recipe["train"]["arch"]
+    assert "# Run: edgecnn train" in Path(recipe["path"]).read_text()
+
+
+def test_downloaded_weights_are_on_disk_only_once_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EDGECNN_CACHE", str(tmp_path))
+
+    def xception() -> dict:
+        rows = {row["name"]: row for row in read_catalogue()["architectures"]}
+        return rows["xception"]["weights"][0]
+
+    assert xception()["available"]
+    assert not xception()["on_disk"]
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "xception_weights_tf_dim_ordering_tf_kernels_notop.h5").touch()
+    assert xception()["on_disk"]
+
+
+def test_reading_it_imports_no_tensorflow() -> None:
+    code = (
+        "import sys; from edgecnn.core.catalogue import read_catalogue; read_catalogue();"
+        "sys.exit(bool({'tensorflow', 'keras', 'numpy'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
