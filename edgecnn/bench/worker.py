@@ -342,7 +342,7 @@ def snapshot() -> Json:
     total = next(iter(read("/proc/stat").splitlines()), "").split()[1:9]
     tick = os.sysconf("SC_CLK_TCK")
     user, nice, system, _, _, irq, softirq, steal = (
-        [int(n) / tick for n in total] if len(total) == 8 else [float("nan")] * 8
+        [int(n) / tick for n in total] if len(total) == 8 else [math.nan] * 8
     )
     own = os.times()
     return {
@@ -364,14 +364,15 @@ def change(before: Json, after: Json) -> Json:
     """Return what happened to the machine between two snapshots.
 
     ``others_share`` is the part of all cores that other processes used, ``waiting_share`` the
-    part of the time that threads of this process were ready and had no core.
+    part of the time that the thread which waited most was ready and had no core.
     """
-    spent = {k: after[k] - before[k] for k in ("wall_s", "busy_s", "steal_s", "own_s", "waited_s")}
+    spent = {k: after[k] - before[k] for k in ("wall_s", "busy_s", "steal_s", "own_s")}
     wall, capacity = spent["wall_s"], spent["wall_s"] * (os.cpu_count() or 1)
+    waited = [s - before["waited_s"].get(name, 0.0) for name, s in after["waited_s"].items()]
     return {
         "others_share": known((spent["busy_s"] - spent["own_s"]) / capacity),
         "steal_share": known(spent["steal_s"] / capacity),
-        "waiting_share": known(spent["waited_s"] / wall),
+        "waiting_share": known(max(waited, default=math.nan) / wall),
         "clock_mhz": before["clock_mhz"],
         "clock_mhz_end": after["clock_mhz"],
         "temperature_c": before["temperature_c"],
@@ -390,10 +391,10 @@ def throttling(before: Json, after: Json) -> list[str]:
     return names
 
 
-def waited_seconds() -> float:
-    """Sum the time that this process's threads were ready to run but had no core."""
-    texts = [read(str(task / "schedstat")).split() for task in Path("/proc/self/task").glob("*")]
-    return sum(int(words[1]) for words in texts if len(words) == 3) / 1e9 if texts else float("nan")
+def waited_seconds() -> dict[str, float]:
+    """Return, for each thread of this process, how long it was ready to run but had no core."""
+    texts = {t.name: read(str(t / "schedstat")).split() for t in Path("/proc/self/task").glob("*")}
+    return {name: int(words[1]) / 1e9 for name, words in texts.items() if len(words) == 3}
 
 
 def clock_mhz() -> float | None:

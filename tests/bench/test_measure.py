@@ -155,7 +155,7 @@ def test_a_missing_file_is_one_line(tmp_path: Path) -> None:
         bench.measure(tmp_path / "nothing.tflite")
 
 
-@pytest.mark.parametrize("place", [0.02, 0.3, 0.5, 0.97, 0.995])
+@pytest.mark.parametrize("place", [0.02, 0.5, 0.97])
 def test_a_damaged_file_gives_a_row_or_one_line(
     foreign: Path, tmp_path: Path, quick: Protocol, place: float
 ) -> None:

@@ -110,7 +110,7 @@ def moment(**changed: Any) -> dict[str, Any]:
         "busy_s": 0.0,
         "steal_s": 0.0,
         "own_s": 0.0,
-        "waited_s": 0.0,
+        "waited_s": {},
         "clock_mhz": 1800.0,
         "temperature_c": 50.0,
         "throttle_count": 0.0,
@@ -124,18 +124,25 @@ def test_time_of_other_processes_is_what_is_busy_less_what_is_ours(
 ) -> None:
     monkeypatch.setattr("os.cpu_count", lambda: 4)
     told = worker.change(
-        moment(), moment(wall_s=10.0, busy_s=18.0, own_s=10.0, steal_s=2.0, waited_s=1.0)
+        moment(),
+        moment(wall_s=10.0, busy_s=18.0, own_s=10.0, steal_s=2.0, waited_s={"7": 1.0, "8": 0.2}),
     )
     assert told["others_share"] == 0.2
     assert told["steal_share"] == 0.05
     assert told["waiting_share"] == 0.1
 
 
+def test_of_several_threads_the_one_that_waited_most_counts() -> None:
+    before = moment(waited_s={"1": 5.0, "2": 0.0})
+    after = moment(wall_s=10.0, waited_s={"1": 5.1, "2": 3.0, "3": 1.0})
+    assert worker.change(before, after)["waiting_share"] == 0.3
+
+
 def test_what_the_machine_does_not_tell_is_null() -> None:
     nan = float("nan")
     told = worker.change(
-        moment(busy_s=nan, steal_s=nan, waited_s=nan, clock_mhz=None, temperature_c=None),
-        moment(wall_s=1.0, busy_s=nan, steal_s=nan, waited_s=nan, clock_mhz=None),
+        moment(busy_s=nan, steal_s=nan, clock_mhz=None, temperature_c=None),
+        moment(wall_s=1.0, busy_s=nan, steal_s=nan, clock_mhz=None),
     )
     assert told["others_share"] is told["steal_share"] is told["waiting_share"] is None
     assert told["clock_mhz"] is None
@@ -222,3 +229,69 @@ def test_it_answers_with_one_json_object_whatever_native_code_prints(
     memory = answer["memory_mb"]
     assert 5 < memory["baseline"] < memory["rss_peak"] < 500
     assert memory["rss_anon"] + memory["rss_file"] <= memory["rss_peak"] * 1.02
+
+
+def request_for(path: Path, runtime: str) -> dict[str, Any]:
+    limits = {"seconds": 0, "runs": 4, "warmup_seconds": 0, "warmup_runs": 2, "max_seconds": 9}
+    return {
+        "model": str(path),
+        "runtime": runtime,
+        "threads": 1,
+        "input": None,
+        "protocol": limits,
+    }
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize(
+    ("name", "runtime", "delegate", "nodes"),
+    [
+        ("tiny-float32.tflite", "litert", "XNNPACK", 9),
+        ("tiny-float32.onnx", "onnxruntime", "CPUExecutionProvider", None),
+    ],
+)
+def test_both_runtimes_are_timed_alike(
+    tiny_files: Path, name: str, runtime: str, delegate: str, nodes: int | None
+) -> None:
+    answer = worker.measure(request_for(tiny_files / name, runtime))
+    assert (len(answer["samples_ms"]), answer["warmup_runs"]) == (4, 2)
+    assert (answer["delegate"], answer["delegated_nodes"]) == (delegate, nodes)
+    assert (answer["input_dtype"], answer["output_shape"]) == ("float32", [1, 4])
+    assert answer["finite"] is True
+    json.dumps(answer, allow_nan=False)
+
+
+@pytest.mark.parametrize("runtime", ["litert", "onnxruntime"])
+def test_a_file_that_the_runtime_refuses_is_told_from_an_absent_runtime(
+    tmp_path: Path, runtime: str
+) -> None:
+    path = tmp_path / "model"
+    path.write_bytes(b"no model at all")
+    with pytest.raises(worker.WorkerError) as caught:
+        worker.measure(request_for(path, runtime))
+    assert caught.value.kind == "bad_file"
+
+
+def test_an_absent_runtime_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(worker.RUNTIMES, "litert", ("no_such_module", "", worker.load_litert))
+    with pytest.raises(worker.WorkerError, match="no_such_module") as caught:
+        worker.measure(request_for(tmp_path, "litert"))
+    assert caught.value.kind == "no_runtime"
+
+
+def test_a_network_of_two_images_is_refused() -> None:
+    with pytest.raises(worker.WorkerError, match="2 inputs"):
+        worker.require_one_input(2)
+
+
+@pytest.mark.parametrize(("told", "bits"), [("throttled=0x50005", 0x50005), ("nonsense", 0)])
+def test_a_raspberry_pis_firmware_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: str, bits: int
+) -> None:
+    program = tmp_path / "vcgencmd"
+    program.write_text(f"#!/bin/sh\necho {told}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert worker.pi_throttled() == bits
+    monkeypatch.setenv("PATH", "")
+    assert worker.pi_throttled() == 0
