@@ -94,8 +94,8 @@ def export(args: argparse.Namespace) -> Outcome:
     schemes = _schemes(args)
     found = checkpoints.read(args.checkpoint)
     with needs("export", "train"):
-        from edgecnn.export.export import Options
-        from edgecnn.export.export import export as write_files
+        from edgecnn.export import Options
+        from edgecnn.export import export as write_files
     options = Options(
         formats=args.format,
         schemes=schemes,

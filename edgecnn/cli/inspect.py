@@ -43,7 +43,7 @@ def _view(facts: dict[str, Any]) -> list[Any]:
         table.add_column(name, justify="right", no_wrap=True)
     for row in facts["layers"]:
         table.add_row(
-            escape(row["name"]),
+            escape(_short(row["name"])),
             escape(row["op"]),
             " x ".join(map(str, row["output_shape"])),
             units.count(row["params"]),
@@ -56,6 +56,12 @@ def _view(facts: dict[str, Any]) -> list[Any]:
         f"{units.bytes_(facts['bytes'])}, {activations} of activations at their peak"
     )
     return [table, totals, *_about(facts)]
+
+
+def _short(name: str) -> str:
+    """Return a fused layer's last name: converters join all, each with its whole path."""
+    parts = [part.split("/") for part in name.split(";")]
+    return next((p[-2] for p in parts if len(p) > 1), name)
 
 
 def _about(facts: dict[str, Any]) -> list[str]:

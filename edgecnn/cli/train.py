@@ -42,7 +42,7 @@ def train_options(parser: Parser) -> None:
     )
     schedule = parser.add_argument_group("schedule (defaults depend on the weights)")
     add = schedule.add_argument
-    add("--recipe", type=Path, metavar="FILE.toml", help="options from a file; those here win")
+    add("--recipe", metavar="FILE.toml", help="options from a file, or from a recipe of the zoo")
     add("--head-epochs", type=whole(0), metavar="N", help="passes over the frozen features")
     add("--tune-epochs", type=whole(0), metavar="N", help="passes with the upper blocks trained")
     add("--batch", type=whole(1), metavar="N", help="photos of one step (default: 32)")
@@ -69,6 +69,7 @@ def train(args: argparse.Namespace) -> Outcome:
     """
     from edgecnn.data import parse_split
     from edgecnn.flows.needs import needs
+    from edgecnn.flows.recipes import recipe_file
 
     if args.task != "classify":
         raise InputError(
@@ -77,13 +78,14 @@ def train(args: argparse.Namespace) -> Outcome:
             fix="leave it out to classify",
         )
     split = parse_split(args.split)
+    recipe = recipe_file(args.recipe) if args.recipe else None
     with needs("training", "train"):
         from edgecnn import training
-    recipe = training.make_recipe(args.recipe, **_given(args))
+    plan = training.make_recipe(recipe, **_given(args))
     trained = training.train(
         args.data,
         args.out,
-        recipe,
+        plan,
         split=split,
         resume=args.resume,
         force=args.force,

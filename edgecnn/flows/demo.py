@@ -114,7 +114,7 @@ def _train(path: Path, options: dict[str, Any]) -> Checkpoint:
 
 def _export(trained: Checkpoint, out: Path) -> list[Artifact]:
     with needs("the demo", "all"):
-        from edgecnn.export.export import Options, export
+        from edgecnn.export import Options, export
     return export(trained, out, Options(formats=("tflite", "onnx"), schemes=("float32", "int8")))
 
 

@@ -11,7 +11,6 @@ from edgecnn.core import checkpoint as checkpoints
 from edgecnn.core import files
 from edgecnn.core.checkpoint import Card, DataManifest
 from edgecnn.core.errors import InputError
-from edgecnn.core.progress import say
 from edgecnn.core.runner import Runner
 from edgecnn.flows.needs import needs
 
@@ -79,7 +78,7 @@ def model_files(paths: Sequence[Path]) -> list[Path]:
     """Return the model files among paths: a folder stands for those in it, each file once.
 
     A shell's ``out/*`` also names the ``export.json`` that lies beside the files: JSON is
-    passed over with a note.
+    passed over.
 
     Raises:
         InputError: nothing is left, or a folder has none.
@@ -91,9 +90,7 @@ def model_files(paths: Sequence[Path]) -> list[Path]:
             if not inside:
                 raise InputError("no .tflite or .onnx file", where=path, fix="export some first")
             found.update(dict.fromkeys(inside))
-        elif path.suffix == ".json":
-            say(f"passing over {path}: not a model")
-        else:
+        elif path.suffix != ".json":
             found[path] = None
     if not found:
         raise InputError("no model file", where="the command line", fix="name some")
