@@ -31,7 +31,7 @@ EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif"})
 MAX_PIXELS = 178_956_970
 # Pillow's weights are whole multiples of 2**-22 (PRECISION_BITS in its Resample.c).
 _BITS = 22
-_FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "GIF", "MPO")
+_FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

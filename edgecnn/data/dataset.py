@@ -101,9 +101,6 @@ def require_trainable(dataset: Dataset) -> None:
             where=where,
             fix="add a folder of photos of something else",
         )
-    for part in ("train", "val"):
-        if not dataset.parts[part]:
-            raise InputError(f"no {part} photos", where=where, fix=f"add photos to {part}")
     scarce = [
         f"{name} ({count})"
         for name, count in zip(dataset.classes, dataset.manifest.per_class, strict=True)
@@ -115,6 +112,9 @@ def require_trainable(dataset: Dataset) -> None:
             where=where,
             fix="add photos, some tens a class, or remove the class",
         )
+    for part in ("train", "val"):
+        if not dataset.parts[part]:
+            raise InputError(f"no {part} photos", where=where, fix=f"add photos to {part}")
 
 
 def _copies(parts: Mapping[str, Sequence[Example]]) -> list[str]:
