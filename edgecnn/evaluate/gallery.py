@@ -42,17 +42,24 @@ def write_gallery(runner: Runner, examples: Sequence[Example], folder: Path) -> 
         for i, answer in enumerate(answers(outputs)):
             label, sure = int(batch.labels[i]), float(outputs[i, answer])
             is_right = answer == label
-            text = f"{100 * sure:.0f} % {runner.classes[answer]}"
+            lines = [f"{100 * sure:.0f} % {runner.classes[answer]}"]
             if not is_right:
-                text += f"\nis {runner.classes[label]}"
+                lines.append(f"is {runner.classes[label]}")
             sheet = sheets["right" if is_right else "wrong"]
-            sheet.offer(batch.pixels[i], text, -sure if is_right else sure)
+            sheet.offer(batch.pixels[i], _caption(lines), -sure if is_right else sure)
     written = []
     for name, sheet in sheets.items():
         if sheet.pictures:
             written.append(folder / f"{name}.png")
             files.write_bytes(written[-1], sheet.png())
     return written
+
+
+def _caption(lines: Sequence[str]) -> str:
+    """Return as much of each line as a cell takes, in letters that any pillow can draw."""
+    text = "\n".join(" ".join(line.split())[:18] for line in lines)
+    # Pillow's small built-in font, where it has no FreeType, knows Latin-1 alone.
+    return text.encode("latin-1", "replace").decode("latin-1")
 
 
 class _Sheet:
@@ -83,10 +90,7 @@ class _Sheet:
         for place, (_, _, picture, text) in enumerate(sorted(self.pictures, reverse=True)):
             left, top = place % _COLUMNS * _CELL + 6, place // _COLUMNS * (_CELL + _CAPTION) + 6
             sheet.paste(picture, (left, top))
-            lines = "\n".join(line[:18] for line in text.splitlines())
-            # Pillow's small built-in font, where it has no FreeType, knows Latin-1 alone.
-            lines = lines.encode("latin-1", "replace").decode("latin-1")
-            draw.text((left, top + thumbnail.SIDE + 2), lines, fill="black", font=font)
+            draw.text((left, top + thumbnail.SIDE + 2), text, fill="black", font=font)
         buffer = io.BytesIO()
         sheet.save(buffer, "PNG")
         return buffer.getvalue()
