@@ -18,6 +18,7 @@ _NAMES = {
     "os": "System",
     "arch": "Architecture",
     "numpy": "NumPy",
+    "load": "Load average",
     "others_share": "Other processes took",
     "steal_share": "The host took",
     "waiting_share": "Waited for a core",
@@ -70,7 +71,7 @@ def _machines(measurements: Sequence[Measurement]) -> Html:
         return Html("")
     panels = [_machine(rows) for rows in machines.values()]
     title = "Measured on" if len(panels) == 1 else f"Measured on {len(panels)} machines"
-    return tag("section", tag("h2", title), tag("div", panels, class_="columns"))
+    return tag("section", tag("h2", title), tag("div", panels, class_="columns two"))
 
 
 def _machine(rows: Sequence[Measurement]) -> Html:
@@ -80,7 +81,7 @@ def _machine(rows: Sequence[Measurement]) -> Html:
     runtimes = sorted({f"{row.runtime} {row.runtime_version}" for row in rows})
     facts["Runtimes"] = ", ".join(runtimes)
     facts |= _ranges(rows)
-    facts["When"] = _span([row.when.replace("+00:00", " UTC").replace("T", " ") for row in rows])
+    facts["When"] = _span([row.when[:16].replace("T", " ") + " UTC" for row in rows])
     items = [(tag("dt", name), tag("dd", text)) for name, text in facts.items() if text]
     return tag(
         "div", tag("dl", [part for pair in items for part in pair], class_="facts"), class_="panel"

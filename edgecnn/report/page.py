@@ -33,7 +33,7 @@ def render(collected: Collected, *, commands: Sequence[str] = ()) -> str:
     sections = (
         table.section(rows, verdict.best),
         figures.section(rows, verdict.best),
-        verification.section(collected.parities),
+        verification.section(collected.parities, verdict.best),
         *(training.section(card) for card in collected.cards),
         facts.section(collected, commands),
         facts.reading(),
@@ -116,8 +116,8 @@ def _tiles(verdict: Verdict) -> Html:
         sure = f"{of}likely {100 * low:.1f} to {100 * high:.1f} %" if best.top1.n else ""
         tiles.append(("Right answers", units.share(best.top1.value), sure))
     if best.agreement:
-        same = "of the checkpoint's answers"
-        tiles.append(("Same answers", units.percent(best.agreement.pct), same))
+        same = "of the answers are the checkpoint's"
+        tiles.append(("Agreement", units.percent(best.agreement.pct), same))
     if best.median_ms is not None:
         p90 = f"90 % within {units.milliseconds(best.p90_ms)}" if best.p90_ms else ""
         tiles.append(("Median latency", units.milliseconds(best.median_ms), p90))

@@ -16,9 +16,11 @@ from edgecnn.report.scale import Scale
 
 Point: TypeAlias = tuple[float, float]
 
-# Left, top, right, bottom of the drawn area within a plot of 360 x 250.
-_WIDTH, _HEIGHT = 360, 250
-_LEFT, _TOP, _RIGHT, _BOTTOM = 46, 14, 346, 208
+# Left, top, right, bottom of the drawn area within a plot of 300 x 232: a third of the page,
+# or the width of a phone, so that the numbers keep their size.
+_WIDTH, _HEIGHT = 300, 232
+_LEFT, _TOP, _RIGHT, _BOTTOM = 44, 16, 292, 188
+_STRIP_WIDTH, _STRIP_HEIGHT = 640, 32
 # More ticks than this on one strip are a grey bar, and a heavy page.
 _MAX_SAMPLES = 400
 
@@ -94,7 +96,7 @@ def strip_axis(rows: Sequence[Row]) -> Scale | None:
         if row.measurement and (latency := row.measurement.latency_ms)
         for value in (min(latency.samples_ms), latency.percentile(0.98))
     ]
-    return scale.from_zero(slowest, start=4, end=636, ticks=8) if slowest else None
+    return scale.from_zero(slowest, start=4, end=_STRIP_WIDTH - 4, ticks=8) if slowest else None
 
 
 def strip(row: Row, across: Scale) -> Html:
@@ -112,33 +114,29 @@ def strip(row: Row, across: Scale) -> Html:
         f"fastest {units.milliseconds(min(latency.samples_ms))}, "
         f"slowest {units.milliseconds(max(latency.samples_ms))}"
     )
-    return _svg(
-        name,
+    return tag(
+        "svg",
         tag("title", name),
         tag("path", d=f"M{across.start} 16H{across.end}", class_="rule"),
         tag("path", d=ticks, class_=f"ticks scheme-{row.scheme}"),
         tag("path", d=f"M{p90} 5v22", class_="p90") if enough else "",
         tag("path", d=f"M{median} 2v28", class_=f"median scheme-{row.scheme}"),
-        size=(640, 32),
+        viewBox=f"0 0 {_STRIP_WIDTH} {_STRIP_HEIGHT}",
+        preserveAspectRatio="none",
+        role="img",
+        aria_label=name,
         class_="strip",
     )
 
 
 def strip_scale(across: Scale) -> Html:
-    """Draw the axis under the strips."""
-    text = scale.tick_format(across.ticks) if not across.log else "{:g}".format
-    labels = [
-        tag("text", text(t), x=across(t), y=22, text_anchor=_anchor(across(t), 636))
-        for t in across.ticks
+    """Return the axis under the strips: HTML, since text in a stretched drawing is distorted."""
+    text = "{:g}".format if across.log else scale.tick_format(across.ticks)
+    marks = [
+        tag("span", text(tick), style=f"left:{across(tick) / _STRIP_WIDTH:.2%}")
+        for tick in across.ticks
     ]
-    marks = "".join(f"M{across(tick)} 0v6" for tick in across.ticks)
-    return _svg(
-        "Milliseconds",
-        tag("path", d=marks, class_="axis"),
-        tag("g", labels, class_="numbers"),
-        size=(640, 28),
-        class_="strip scale",
-    )
+    return tag("div", marks, class_="strip-scale")
 
 
 def curves(
@@ -191,7 +189,7 @@ def _phases(history: Sequence[Epoch], across: Scale) -> Html:
         left = across(at - 0.5)
         if at > 1:
             parts.append(tag("path", d=f"M{left} {_TOP}V{_BOTTOM}", class_="phase"))
-        parts.append(tag("text", phase[:16], x=left + 5, y=_TOP + 9, class_="phase-name"))
+        parts.append(tag("text", phase[:16], x=left + 3, y=_TOP - 5, class_="phase-name"))
         at += len(list(group))
     return tag("g", parts)
 
@@ -206,7 +204,13 @@ def _frame(across: Scale, up: Scale, *, x_label: str, y_label: str) -> Html:
     )
     numbers = [
         *(
-            tag("text", x_text(t), x=across(t), y=_BOTTOM + 17, text_anchor=_anchor(across(t), 350))
+            tag(
+                "text",
+                x_text(t),
+                x=across(t),
+                y=_BOTTOM + 17,
+                text_anchor=_anchor(across(t), _WIDTH),
+            )
             for t in across.ticks
         ),
         *(tag("text", y_text(t), x=_LEFT - 7, y=up(t) + 3.8, text_anchor="end") for t in up.ticks),
@@ -255,17 +259,6 @@ def _anchor(x: float, right: float) -> str:
     return "end" if x > right - 12 else "middle"
 
 
-def _svg(
-    name: str,
-    *content: str | Sequence[str],
-    size: tuple[int, int] = (_WIDTH, _HEIGHT),
-    class_: str = "plot",
-) -> Html:
-    return tag(
-        "svg",
-        *content,
-        viewBox=f"0 0 {size[0]} {size[1]}",
-        role="img",
-        aria_label=name,
-        class_=class_,
-    )
+def _svg(name: str, *content: str | Sequence[str]) -> Html:
+    size = f"0 0 {_WIDTH} {_HEIGHT}"
+    return tag("svg", *content, viewBox=size, role="img", aria_label=name, class_="plot")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Iterable
+from fractions import Fraction
 from pathlib import PurePath
 
 from edgecnn.core.measurement import MIN_RUNS_P90, Measurement
@@ -44,11 +45,27 @@ class Agreement:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class Changes:
+    """Answers that went from right to wrong, and from wrong to right."""
+
+    lost: int
+    gained: int
+
+    @property
+    def chance(self) -> float:
+        """How often so uneven a split falls to luck, 0..1 (two-sided sign test)."""
+        total, less = self.lost + self.gained, min(self.lost, self.gained)
+        tail = sum(math.comb(total, i) for i in range(less + 1))
+        return min(1.0, float(Fraction(2 * tail, 2**total)))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Row:
     """One file in one setting; `measurement` is None where it was never timed.
 
     Attributes:
         file: Its name without folders.
+        changes: What became of the checkpoint's right and wrong answers; none without labels.
         checks_failed: Checks of the verification that did not hold.
     """
 
@@ -59,6 +76,7 @@ class Row:
     bytes: int | None
     top1: Top1 | None
     agreement: Agreement | None
+    changes: Changes | None
     checks_failed: tuple[str, ...]
     measurement: Measurement | None
 
@@ -151,6 +169,7 @@ def _row(
         bytes=told.bytes if told else None,
         top1=_top1(measured, written, checked, data.get(sha, "")),
         agreement=_agreement(written, checked),
+        changes=_changes(checked),
         checks_failed=tuple(c.name for c in checked.checks if not c.passed) if checked else (),
         measurement=measured,
     )
@@ -184,6 +203,16 @@ def _agreement(written: ArtifactRow | None, checked: ParityRow | None) -> Agreem
     if written and written.agreement_pct is not None:
         return Agreement(pct=written.agreement_pct, n=written.n)
     return None
+
+
+def _changes(checked: ParityRow | None) -> Changes | None:
+    labelled = [flip for flip in checked.flips if flip.label is not None] if checked else []
+    if checked is None or (checked.flips and not labelled):
+        return None
+    return Changes(
+        lost=sum(flip.reference == flip.label for flip in labelled),
+        gained=sum(flip.answer == flip.label for flip in labelled),
+    )
 
 
 def _order(row: Row) -> tuple[str, int, str, str, int]:

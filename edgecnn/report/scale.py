@@ -54,7 +54,7 @@ def around(
     start: float,
     end: float,
     within: tuple[float, float],
-    ticks: int = 4,
+    ticks: int = 5,
 ) -> Scale:
     """Make an axis that shows differences: around the values, never beyond the bounds."""
     values = list(values) or list(within)

@@ -54,7 +54,7 @@ def _table(rows: Sequence[Row], best: Row | None) -> Html:
             "th",
             tag("button", column.title, type="button"),
             scope="col",
-            class_="left" if index == 0 or column.class_ == "left" else None,
+            class_="left" if index == 0 else column.class_,
             data_best="descending" if column.more_is_better else "ascending",
         )
         for index, column in enumerate(_COLUMNS)

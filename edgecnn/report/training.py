@@ -14,7 +14,7 @@ _MAX_MATRIX = 24
 _MAX_CONFUSIONS = 20
 _MAX_CLASSES = 40
 # Text on a fill darker than this has to be light.
-_DEEP_SHARE = 0.55
+_DEEP_SHARE = 0.78
 
 
 def section(card: Card) -> Html:
@@ -25,7 +25,6 @@ def section(card: Card) -> Html:
         tag("h2", "The model: ", tag("span", card.name, class_="name")),
         tag("p", _about(card)),
         _curves(card),
-        _phases(card),
         _mistakes(scores) if scores else "",
     )
 
@@ -77,10 +76,9 @@ def _curves(card: Card) -> Html:
         tag("figure", tag("figcaption", name), drawing, class_="panel")
         for name, drawing in (("Accuracy, epoch by epoch", top1), ("Loss, epoch by epoch", loss))
     ]
-    keys = [
-        tag("li", _key(name), text) for name, text in (("val", "validation"), ("train", "training"))
-    ]
-    return join(tag("div", panels, class_="columns"), tag("ul", keys, class_="legend"))
+    names = (("val", "validation"), ("train", "training"))
+    keys = tag("ul", [tag("li", _key(name), text) for name, text in names], class_="legend")
+    return join(tag("div", panels, _phases(card), class_="columns"), keys)
 
 
 def _key(name: str) -> Html:
@@ -89,20 +87,20 @@ def _key(name: str) -> Html:
 
 
 def _phases(card: Card) -> Html:
-    if not card.phases:
-        return Html("")
     lines = [
         tag(
             "tr",
-            tag("th", phase.name, scope="row"),
-            tag("td", units.count(phase.epochs)),
-            tag("td", units.seconds(phase.seconds)),
-            tag("td", units.count(phase.images_per_second)),
+            tag("th", phase.name, tag("small", units.plural(phase.epochs, "epoch")), scope="row"),
+            tag(
+                "td",
+                units.seconds(phase.seconds),
+                tag("small", f"{units.count(phase.images_per_second)} photos/s"),
+            ),
             tag("td", units.share(phase.val_top1)),
         )
         for phase in card.phases
     ]
-    return _panel(_table(("Phase", "Epochs", "Time", "Photos a second", "Validation"), lines))
+    return _panel(_table(("Phase", "Time", "Validation"), lines)) if lines else Html("")
 
 
 def _mistakes(scores: Scores) -> Html:
@@ -113,7 +111,7 @@ def _mistakes(scores: Scores) -> Html:
         drawing = _panel(tag("div", _matrix(names, scores.confusion), class_="scroll"))
     else:
         drawing = _panel(_largest(names, scores.confusion))
-    return join(title, drawing, _classes(scores.per_class))
+    return join(title, tag("div", drawing, _classes(scores.per_class), class_="columns two"))
 
 
 def _matrix(names: Sequence[str], confusion: Sequence[Sequence[int]]) -> Html:

@@ -17,6 +17,8 @@ Tone: TypeAlias = Literal["good", "doubt", "bad"]
 _CLOSE_POINTS = 1.0
 # Below this the file is another model than the one that was trained.
 _LOW_AGREEMENT_PCT = 95.0
+# The usual bound of a test of significance.
+_LUCK = 0.05
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -133,8 +135,7 @@ def _against_float(best: Row, rows: Sequence[Row]) -> str | None:
     if plain.median_ms and best.median_ms:
         facts.append(_ratio(plain.median_ms / best.median_ms, "faster", "slower"))
     if best.top1 and plain.top1:
-        lost = 100 * (plain.top1.value - best.top1.value)
-        facts.append(_change_of_accuracy(lost))
+        facts.append(_change_of_accuracy(100 * (plain.top1.value - best.top1.value), best))
     return f"Against {plain.file} it is {', '.join(facts[:-1])} and {facts[-1]}."
 
 
@@ -144,11 +145,13 @@ def _ratio(ratio: float, better: str, worse: str) -> str:
     return f"{units.times(max(ratio, 1 / ratio))}× {better if ratio > 1 else worse}"
 
 
-def _change_of_accuracy(lost_points: float) -> str:
+def _change_of_accuracy(lost_points: float, best: Row) -> str:
+    """Name the change, and whether changes as uneven as these are more than luck."""
     if round(lost_points, 1) == 0:
         return "as accurate"
-    word = "less" if lost_points > 0 else "more"
-    return f"{abs(lost_points):.1f} points {word} accurate"
+    told = f"{abs(lost_points):.1f} points {'less' if lost_points > 0 else 'more'} accurate"
+    luck = best.changes is not None and best.changes.chance > _LUCK
+    return f"{told} (which may be chance)" if luck else told
 
 
 def _of_cards(cards: Sequence[Card], remarks: tuple[str, ...]) -> Verdict:

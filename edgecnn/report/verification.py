@@ -9,6 +9,7 @@ from pathlib import PurePath
 from edgecnn.core.parity import Check, Flip, Pair, Parity, ParityRow
 from edgecnn.report import units
 from edgecnn.report.html import Html, join, tag
+from edgecnn.report.rows import Row
 
 # Shown at once, and at all: a page of a thousand photos helps nobody.
 _SHOWN_FLIPS = 8
@@ -17,8 +18,11 @@ _MAX_THUMBNAIL = 40_000
 _BASE64 = re.compile(r"[A-Za-z0-9+/]+={0,2}")
 
 
-def section(parities: Sequence[Parity]) -> Html:
-    """Return the section, or nothing where no file was verified."""
+def section(parities: Sequence[Parity], best: Row | None) -> Html:
+    """Return the section, or nothing where no file was verified.
+
+    The chosen file's changed answers are shown, those of the others are folded.
+    """
     if not parities:
         return Html("")
     return tag(
@@ -29,11 +33,11 @@ def section(parities: Sequence[Parity]) -> Html:
             "Every photo goes through both. Equal accuracy can hide changed answers, so each "
             "changed one is counted and shown.",
         ),
-        [_parity(parity) for parity in parities],
+        [_parity(parity, best.sha256 if best else None) for parity in parities],
     )
 
 
-def _parity(parity: Parity) -> Html:
+def _parity(parity: Parity, chosen: str | None) -> Html:
     heads = (
         "File",
         "Right",
@@ -55,7 +59,7 @@ def _parity(parity: Parity) -> Html:
     return join(
         tag("div", tag("div", table, class_="scroll"), class_="panel"),
         _pairs(parity.pairs),
-        [_flips(row) for row in parity.rows if row.flips],
+        [_flips(row, chosen) for row in sorted(parity.rows, key=lambda r: r.sha256 != chosen)],
     )
 
 
@@ -79,7 +83,7 @@ def _row(row: ParityRow) -> Html:
             tag("td", text, data_label=label, title=hint, class_="num")
             for label, text, hint in cells
         ],
-        tag("td", _checks(row.checks), class_="full"),
+        tag("td", _checks(row.checks), data_label="Checks", class_="full"),
     )
 
 
@@ -116,22 +120,23 @@ def _name(path: str) -> Html:
     return tag("span", PurePath(path).name, class_="name")
 
 
-def _flips(row: ParityRow) -> Html:
+def _flips(row: ParityRow, chosen: str | None) -> Html:
+    if not row.flips:
+        return Html("")
     # What hurts comes first: answers that were right and now are wrong, then by certainty.
     ranked = sorted(row.flips, key=lambda f: (f.reference != f.label, -f.answer_probability))
     shown, folded = ranked[:_SHOWN_FLIPS], ranked[_SHOWN_FLIPS:_MAX_FLIPS]
-    rest = len(ranked) - len(shown) - len(folded)
-    more: Html | str = ""
+    content = [tag("div", map(_flip, shown), class_="flips")]
     if folded:
-        title = f"{units.plural(len(folded), 'more changed answer')}"
-        title += f", of {len(folded) + rest:,}" if rest else ""
-        more = tag("details", tag("summary", title), tag("div", map(_flip, folded), class_="flips"))
-    return join(
-        tag("h3", "Changed answers: ", _name(row.path)),
-        tag("p", _balance(row), class_="soft"),
-        tag("div", map(_flip, shown), class_="flips"),
-        more,
-    )
+        title = units.plural(len(folded), "more changed answer")
+        title += f" of {len(ranked):,}" if len(ranked) > _MAX_FLIPS else ""
+        more = tag("div", map(_flip, folded), class_="flips")
+        content.append(tag("details", tag("summary", title), more))
+    head = join("Changed answers: ", _name(row.path))
+    if row.sha256 == chosen:
+        return join(tag("h3", head), tag("p", _balance(row), class_="soft"), content)
+    summary = tag("summary", head, tag("span", " ", _balance(row), class_="soft"))
+    return tag("details", summary, content)
 
 
 def _balance(row: ParityRow) -> str:

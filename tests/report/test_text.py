@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import dataclasses
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from edgecnn.core.checkpoint import ClassScore
+from edgecnn.core.parity import Check
+from edgecnn.report import text
+from edgecnn.report.collect import Collected
+from tests.report.samples import measurement, parity, scores
+
+
+def shown(table: Any, width: int = 160) -> str:
+    console = Console(width=width, record=True, file=open("/dev/null", "w"))  # noqa: PTH123, SIM115 - the console owns it
+    console.print(table)
+    console.file.close()
+    return console.export_text()
+
+
+def test_measurements_show_latency_memory_and_doubt() -> None:
+    noisy = measurement(reasons=("busy machine",), threads=2, top1=0.82)
+    lines = shown(text.measurement_table([measurement(), noisy]))
+    assert "flowers-int8.tflite" in lines
+    assert "litert 2.3.0" in lines
+    assert "53.4 MB" in lines
+    assert "82.0 % of 759" in lines
+    assert "no: busy machine" in lines
+
+
+def test_a_row_without_latency_has_dashes() -> None:
+    lost = dataclasses.replace(
+        measurement(), latency_ms=None, memory_mb=None, valid=False, invalid_reasons=("crashed",)
+    )
+    lines = shown(text.measurement_table([lost]))
+    assert "–" in lines
+    assert "no: crashed" in lines
+
+
+def test_exports_show_what_they_reached(collected: Collected) -> None:
+    rows = [dataclasses.asdict(row) for row in collected.artifacts]
+    rows[0] |= {"top1": None, "float_top1": None, "n": None}
+    lines = shown(text.export_table(rows))
+    assert "flowers-int8.onnx" in lines
+    assert "4.0 MB" in lines
+    assert "98.4 %" in lines
+    assert "of 366" in lines
+
+
+def test_parity_names_failed_checks() -> None:
+    rows = list(parity().rows)
+    rows[1] = dataclasses.replace(
+        rows[1], checks=(Check(name="no NaN", passed=False, detail="3 photos"),)
+    )
+    lines = shown(text.parity_table(dataclasses.replace(parity(), rows=tuple(rows))))
+    assert "failed: no NaN" in lines
+    assert "+0.8" in lines
+    assert lines.count("passed") == 4
+
+
+def test_scores_show_the_worst_classes_first() -> None:
+    lines = shown(text.scores_table(scores()))
+    assert lines.index("daisy") < lines.index("tulip")
+    assert "top-1 83.6 % of 779 photos (test)" in lines
+
+
+def test_many_classes_are_cut_with_a_word() -> None:
+    classes = tuple(f"class{i}" for i in range(25))
+    assert "... and 5 better classes" in shown(text.scores_table(scores(classes)))
+
+
+def test_the_summary_has_a_line_a_row(collected: Collected) -> None:
+    lines = shown(text.summary_table(collected)).splitlines()
+    assert sum("flowers-" in line for line in lines) == len(collected.measurements)
+
+
+@pytest.mark.parametrize("name", ["[bold]x[/]", "[/nothing]", "a\x1b[31mb", "\u202eevil"])
+def test_hostile_names_are_text(name: str) -> None:
+    worst = ClassScore(name=name, n=1, recall=0.0, precision=None)
+    table = text.scores_table(dataclasses.replace(scores(), per_class=(worst,)))
+    lines = shown(table)
+    assert "\x1b" not in lines
+    assert "\u202e" not in lines
+    if name.isprintable():
+        assert name in lines
+
+
+def test_importing_the_room_loads_no_table_maker() -> None:
+    code = "import sys, edgecnn.report, edgecnn.report.text as t; print('rich' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
