@@ -21,8 +21,8 @@ from int8_against_stock import stock_tflite
 
 from edgecnn import data, zoo
 from edgecnn.convert.frozen import freeze
-from edgecnn.core.quiet import quiet_stderr
 from edgecnn.core import checkpoint as checkpoints
+from edgecnn.core.quiet import quiet_stderr
 from edgecnn.export.export import Options, export
 
 

@@ -313,7 +313,7 @@ def _write_rows(out: Path, card: Card, rows: dict[str, dict[str, Any]]) -> None:
 
 
 def _nameless(data: DataManifest | None) -> DataManifest | None:
-    """Return the manifest without the path of the folder: a file travels, its makers' disk doesn't."""
+    """Return the manifest with the folder's name alone: a file travels, its path is private."""
     return data and dataclasses.replace(data, source=Path(data.source).name)
 
 
