@@ -66,3 +66,19 @@ def test_an_unknown_name_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="check the name"):
         tfds("no_such_set", cache=tmp_path)
     assert not list((tmp_path / "tfds").iterdir())
+
+
+@needs_package
+def test_a_real_builder_becomes_a_folder_of_its_undecoded_photos(tmp_path: Path) -> None:
+    script = Path(__file__).parent / "toy_tfds.py"
+    child = subprocess.run(
+        [sys.executable, script, tmp_path], capture_output=True, text=True, check=True
+    )
+    assert child.stdout.splitlines()[-1] == "False"  # TensorFlow was not needed
+    data = open_data(str(tmp_path / "out"))
+    assert data.classes == ("a_b", "c")
+    assert {part: len(examples) for part, examples in data.parts.items()} == {
+        "train": 8,
+        "val": 2,
+        "test": 4,
+    }
