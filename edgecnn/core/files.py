@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import errno
+import glob
 import hashlib
 import os
 import shutil
@@ -12,6 +14,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from edgecnn.core.errors import InputError
+
+# Linux, renameat2(2): swap two names atomically; paths are relative to the working folder.
+_RENAME_EXCHANGE = 2
+_AT_FDCWD = -100
 
 
 @contextlib.contextmanager
@@ -69,13 +75,14 @@ def new_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
     Raises:
         InputError: the folder exists, or can't be written.
     """
+    _restore(path)
     if path.exists() and not replace:
         raise InputError(
             "there is already a result", where=path, fix="choose another --out or add --force"
         )
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        for stale in path.parent.glob(f".{path.name}.partial-*"):
+        for stale in path.parent.glob(f".{glob.escape(path.name)}.partial-*"):
             shutil.rmtree(stale, ignore_errors=True)
         partial = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.partial-"))
         try:
@@ -88,16 +95,40 @@ def new_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
 
 
 def _swap(new: Path, path: Path) -> None:
+    """Give the new folder its name; an old one gives way without a moment of absence."""
     if not path.exists():
         new.rename(path)
         return
-    old = path.with_name(f".{path.name}.partial-old-{os.getpid()}")
-    path.rename(old)
-    new.rename(path)
+    old = new
+    if not _exchange(new, path):
+        old = path.with_name(f"{_old_name(path)}{os.getpid()}")
+        path.rename(old)
+        new.rename(path)
     if old.is_dir():
         shutil.rmtree(old, ignore_errors=True)
     else:
         old.unlink(missing_ok=True)
+
+
+def _exchange(first: Path, second: Path) -> bool:
+    """Swap two names in one step; False where the system or file system can't."""
+    rename = getattr(ctypes.CDLL(None), "renameat2", None)
+    if rename is None:
+        return False
+    names = os.fsencode(first.absolute()), os.fsencode(second.absolute())
+    return bool(rename(_AT_FDCWD, names[0], _AT_FDCWD, names[1], _RENAME_EXCHANGE) == 0)
+
+
+def _restore(path: Path) -> None:
+    """Bring back what a run moved aside and, killed, never replaced (without `_exchange`)."""
+    aside = next(path.parent.glob(f"{glob.escape(_old_name(path))}*"), None)
+    if aside is not None and not path.exists():
+        with writing(path):
+            aside.rename(path)
+
+
+def _old_name(path: Path) -> str:
+    return f".{path.name}.partial-old-"
 
 
 def sha256(path: Path) -> str:
@@ -117,10 +148,10 @@ def read_bytes(path: Path, *, limit: int, kind: str) -> bytes:
     Raises:
         InputError: no such file, a folder, empty, unreadable or larger than ``limit``.
     """
-    if not path.is_file():
-        what = "a folder instead of a file" if path.is_dir() else f"no such {kind}"
-        raise InputError(what, where=path, fix="check the path")
     try:
+        if not path.is_file():
+            what = "a folder instead of a file" if path.is_dir() else f"no such {kind}"
+            raise InputError(what, where=path, fix="check the path")
         size = path.stat().st_size
         if size == 0:
             raise InputError(f"an empty {kind}", where=path, fix="make the file again")

@@ -9,6 +9,8 @@ import dataclasses
 import statistics
 from typing import Any, ClassVar
 
+from edgecnn.core import schema
+
 # MLPerf Inference's early stopping (d = 0, c = 0.99) needs this many queries for a percentile.
 MIN_RUNS_P90 = 64
 MIN_RUNS_P99 = 662
@@ -82,15 +84,8 @@ class Latency:
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Latency:
         """Rebuild from `to_json`; derived numbers are derived again, never trusted."""
-        try:
-            return cls(
-                init=float(data["init"]),
-                first=float(data["first"]),
-                warmup_runs=int(data["warmup_runs"]),
-                samples_ms=tuple(float(x) for x in data["samples_ms"]),
-            )
-        except KeyError as error:
-            raise ValueError(f"latency_ms has no {error}") from None
+        names = [field.name for field in dataclasses.fields(cls)]
+        return schema.decode_fields(cls, {name: data[name] for name in names if name in data})
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -41,7 +41,13 @@ def encode(value: Any) -> Any:  # noqa: PLR0911 - one line a kind of value
 
 def dumps(value: Any) -> str:
     """Return readable JSON text of an artefact; NaN and infinity are refused."""
-    return json.dumps(encode(value), indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+    data = encode(value)
+    text = json.dumps(data, indent=1, allow_nan=False, ensure_ascii=False)
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # half a surrogate pair: a file's name in another encoding
+        text = json.dumps(data, indent=1, allow_nan=False)
+    return text + "\n"
 
 
 def decode(kind: type[T], data: Any, *, where: str | Path) -> T:
@@ -52,10 +58,20 @@ def decode(kind: type[T], data: Any, *, where: str | Path) -> T:
     """
     try:
         return typing.cast("T", _decode(kind, data, kind.__name__))
-    except (TypeError, ValueError, RecursionError) as error:
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise InputError(
             f"a bad {kind.__name__} ({error})", where=where, fix="make the file again"
         ) from error
+
+
+def decode_fields(kind: type[T], data: dict[str, Any]) -> T:
+    """Rebuild an object from exactly its fields; for a class's own ``from_json``.
+
+    Raises:
+        TypeError, ValueError: a key is missing, unknown or of the wrong type; `decode`
+            turns it into one line.
+    """
+    return typing.cast("T", _decode_fields(kind, data, kind.__name__))
 
 
 def loads(kind: type[T], text: str | bytes, *, where: str | Path) -> T:
@@ -114,7 +130,7 @@ def _decode_union(kind: Any, data: Any, at: str) -> Any:
             return _decode(option, data, at)
         except TypeError as error:
             errors.append(str(error))
-    raise TypeError(errors[-1])
+    raise TypeError(errors[0])
 
 
 def _decode_tuple(inner: tuple[Any, ...], data: Any, at: str) -> tuple[Any, ...]:
@@ -132,6 +148,10 @@ def _decode_object(kind: Any, data: Any, at: str) -> Any:
         raise ValueError(f"schema {data.get('schema')!r} where {schema!r} is read")
     if hasattr(kind, "from_json"):
         return kind.from_json(data)
+    return _decode_fields(kind, data, at)
+
+
+def _decode_fields(kind: Any, data: dict[str, Any], at: str) -> Any:
     hints = typing.get_type_hints(kind)
     names = {f.name for f in dataclasses.fields(kind)}
     required = {
