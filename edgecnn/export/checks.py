@@ -6,69 +6,31 @@ from pathlib import Path
 
 from edgecnn.core.artifact import Format, Io, Scheme
 from edgecnn.core.errors import CheckFailed
-from edgecnn.runtime import tflite
+from edgecnn.runtime import onnx, tflite
+from edgecnn.runtime.inspect import precision
 
-_ENTRY = {"QUANTIZE", "DEQUANTIZE"}
-_INTEGERS = {"int8", "uint8"}
-
-
-def opcodes(data: bytes, suffix: Format, *, where: Path) -> dict[str, int]:
-    """Return operation name to highest version (TFLite), or the operator set (ONNX)."""
-    if suffix == "tflite":
-        return dict(tflite.read(data, where=where).opcodes)
-    import onnx
-
-    return {s.domain or "ai.onnx": s.version for s in onnx.load_from_string(data).opset_import}
+# Operations that may touch floats in a full-integer file with float ends: one at each end.
+_ENDS = {"uint8": 0, "int8": 0, "float32": 2}
 
 
-def check_file(data: bytes, suffix: Format, *, scheme: Scheme, io: Io, where: Path) -> None:
-    """Refuse a file whose content contradicts its name.
+def check_file(
+    data: bytes, suffix: Format, *, scheme: Scheme, io: Io, where: Path
+) -> dict[str, int]:
+    """Parse a file and refuse it where its content contradicts its name.
+
+    Returns:
+        Operation name to highest version (TFLite), or the operator sets' versions (ONNX).
 
     Raises:
         CheckFailed: a wrong input or output type, or a float island in an int8 file.
     """
-    problems = _tflite(data, scheme, io, where) if suffix == "tflite" else _onnx(data, scheme, io)
-    if problems:
-        raise CheckFailed(f"{where.name} is not the {scheme} file it should be: {problems[0]}")
-
-
-def _tflite(data: bytes, scheme: Scheme, io: Io, where: Path) -> list[str]:
-    graph = tflite.read(data, where=where)
-    problems = [
-        f"{role} is {graph.tensors[i].dtype}, not {io}"
-        for role, ends in (("input", graph.inputs), ("output", graph.outputs))
-        for i in ends
-        if graph.tensors[i].dtype != io
-    ]
-    if scheme == "int8":
-        problems += [
-            f"operation {operator.name} computes in {graph.tensors[i].dtype}"
-            for operator in graph.operators
-            if operator.name not in _ENTRY
-            for i in (*operator.inputs[:2], *operator.outputs)
-            if graph.tensors[i].dtype not in _INTEGERS | {"int32"}
-        ]
-    return problems
-
-
-def _onnx(data: bytes, scheme: Scheme, io: Io) -> list[str]:
-    import onnx
-
-    graph = onnx.load_from_string(data).graph
-    wanted = {"uint8": onnx.TensorProto.UINT8, "int8": onnx.TensorProto.INT8}.get(
-        io, onnx.TensorProto.FLOAT
-    )
-    problems = [
-        f"{value.name} is of type {value.type.tensor_type.elem_type}, not {io}"
-        for value in (*graph.input, *graph.output)
-        if value.type.tensor_type.elem_type != wanted
-    ]
-    if scheme == "int8":
-        rounded = {n.input[0] for n in graph.node if n.op_type == "QuantizeLinear"}
-        problems += [
-            f"operation {node.op_type} leaves {node.output[0]} in float"
-            for node in graph.node
-            if node.op_type in ("Conv", "Gemm", "MatMul", "Add", "GlobalAveragePool")
-            and node.output[0] not in rounded
-        ]
-    return problems
+    graph = (tflite if suffix == "tflite" else onnx).read(data, where=where)
+    types = {graph.tensors[place].dtype for place in (*graph.inputs, *graph.outputs)}
+    problem = ""
+    if types != {io}:
+        problem = f"its input and output are {', '.join(sorted(types))}, not {io}"
+    elif scheme == "int8" and (floats := precision(graph).float_ops) > _ENDS[io]:
+        problem = f"{floats} of its {len(graph.operators)} operations compute in float"
+    if problem:
+        raise CheckFailed(f"{where.name} is not the {scheme} file it should be: {problem}")
+    return graph.opcodes

@@ -8,18 +8,17 @@ import itertools
 import json
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn import data, evaluate, zoo
+from edgecnn import evaluate, zoo
 from edgecnn.core import files, progress, schema
 from edgecnn.core.artifact import (
     Artifact,
-    Calibration,
     FileMetadata,
     Format,
     Io,
@@ -29,7 +28,9 @@ from edgecnn.core.artifact import (
 )
 from edgecnn.core.checkpoint import Card, Checkpoint, DataManifest
 from edgecnn.core.errors import InputError, unknown
-from edgecnn.export.checks import check_file, opcodes
+from edgecnn.data import Example
+from edgecnn.export.checks import check_file
+from edgecnn.export.photos import choose_photos
 from edgecnn.export.writers import Writers, file_input, file_output
 from edgecnn.quantize import SCHEMES
 from edgecnn.quantize import onnx as onnx_int8
@@ -40,8 +41,6 @@ Array: TypeAlias = npt.NDArray[Any]
 EXPORT_SCHEMA = "edgecnn/export/1"
 ROWS_FILE = "export.json"
 
-# Enough to see a damaged file; `verify` judges on more.
-_MAX_JUDGED = 1000
 _SATURATION_PHOTOS = 32
 # Rounding alone changes up to about 5 % of close answers between optimized and plain
 # execution; a saturating file changes 15 % and more (measured on CPUs without VNNI).
@@ -127,19 +126,20 @@ class _Exporter:
 
     def __init__(self, checkpoint: Checkpoint, out: Path, options: Options) -> None:
         self.card, self.out, self.options = checkpoint.card, out, options
-        self.calibration_photos: list[Any] = []
-        self.calibration: Calibration | None = None
-        self.spare: list[Any] = []
-        if any(scheme == "int8" for _, scheme in options.files):
-            self._choose_calibration()
-        self.judged, self.split = self._judged_photos()
-        self.writers = Writers(
-            zoo.restore(checkpoint), self.card.normalization, self._calibration_pixels
+        needs_ranges = any(scheme == "int8" for _, scheme in options.files)
+        self.photos = choose_photos(
+            self.card,
+            source=options.calibration,
+            count=options.calibration_count if needs_ranges else 0,
+            seed=options.seed,
         )
+        network = zoo.restore(checkpoint)
+        self.writers = Writers(network, self.card.normalization, self.photos.pixels)
+        self.judging: Sequence[Example] = self.photos.judging
         self.reference: Array = np.zeros((0, len(self.card.classes)))
-        if self.judged:
+        if self.judging:
             runner = zoo.CheckpointRunner(checkpoint)
-            self.reference, self.judged = evaluate.scores_of(runner, self.judged)
+            self.reference, self.judging = evaluate.scores_of(runner, self.judging)
 
     def write(self, suffix: Format, scheme: Scheme) -> Artifact:
         """Make, check, measure and store one file."""
@@ -147,7 +147,7 @@ class _Exporter:
         io: Io = self.options.io if scheme == "int8" else "float32"
         path = self.out / file_name(self.card.name, scheme, suffix)
         content = self.writers.make(suffix, scheme, io)
-        check_file(content, suffix, scheme=scheme, io=io, where=path)
+        opcodes = check_file(content, suffix, scheme=scheme, io=io, where=path)
         about = FileMetadata(
             name=self.card.name,
             task=self.card.task,
@@ -159,9 +159,9 @@ class _Exporter:
             input=file_input(scheme, io, self.card.normalization),
             output=file_output(scheme, io),
             source_sha256=self.card.model_sha256,
-            calibration=self.calibration if scheme == "int8" else None,
+            calibration=self.photos.calibration if scheme == "int8" else None,
             versions=_versions(),
-            opcodes=opcodes(content, suffix, where=path),
+            opcodes=opcodes,
             data=_nameless(self.card.data),
         )
         measured = self._measure(metadata.embed(content, about), path.name)
@@ -177,56 +177,20 @@ class _Exporter:
             seconds=time.perf_counter() - started,
         )
 
-    def _choose_calibration(self) -> None:
-        source = self.options.calibration
-        examples: Sequence[Any]
-        if source is None:
-            examples = _training_photos(self.card)
-        else:
-            examples, _ = data.examples_for(
-                source, self.card.classes, self.card.data, split="all", limit=None
-            )
-        count = min(self.options.calibration_count, len(examples))
-        chosen, self.calibration = data.calibration_photos(
-            examples, count=count, seed=self.options.seed
-        )
-        names = {example.name for example in chosen}
-        self.calibration_photos = chosen
-        self.spare = [e for e in examples if e.name not in names] or chosen
-
-    def _judged_photos(self) -> tuple[list[Any], str]:
-        """Return the validation photos, or calibration photos kept aside where they are gone."""
-        if self.card.data is not None:
-            try:
-                return data.examples_for(
-                    self.card.data.source,
-                    self.card.classes,
-                    self.card.data,
-                    split="val",
-                    limit=_MAX_JUDGED,
-                )
-            except InputError:
-                pass  # the photos have moved: what was given for calibration has to do
-        return self.spare[:_MAX_JUDGED], "calibration"
-
-    def _calibration_pixels(self) -> Iterator[Array]:
-        for batch in data.Reader(self.calibration_photos, self.card.preprocessing):
-            yield from batch.pixels[:, None]
-
     def _measure(self, content: bytes, name: str) -> Measured | None:
         """Compare the file's answers with the checkpoint's."""
-        if not self.judged:
+        if not self.judging:
             return None
         with tempfile.TemporaryDirectory(prefix="edgecnn-") as folder:
             path = Path(folder) / name
             files.write_bytes(path, content)
-            scores, _ = evaluate.scores_of(load(path, threads=2), self.judged)
+            scores, _ = evaluate.scores_of(load(path, threads=2), self.judging)
         answers, expected = scores.argmax(axis=1), self.reference.argmax(axis=1)
-        labels = np.asarray([example.label for example in self.judged])
-        labelled = self.split != "calibration"
+        labels = np.asarray([example.label for example in self.judging])
+        labelled = self.photos.split != "calibration"
         return Measured(
             n=len(answers),
-            split=self.split,
+            split=self.photos.split,
             top1=float(np.mean(answers == labels)) if labelled else None,
             float_top1=float(np.mean(expected == labels)) if labelled else None,
             agreement_pct=float(100 * np.mean(answers == expected)),
@@ -240,7 +204,7 @@ class _Exporter:
             warnings.append(
                 f"only {measured.agreement_pct:.1f} % of {measured.n} answers are the checkpoint's"
             )
-        if about.scheme == "int8" and len(self.calibration_photos) < len(self.card.classes):
+        if about.scheme == "int8" and len(self.photos.calibrating) < len(self.card.classes):
             warnings.append("fewer calibration photos than classes: ranges may be too narrow")
         if about.scheme == "int8" and about.format == "onnx":
             same = self._plain_agreement(content, about)
@@ -253,29 +217,11 @@ class _Exporter:
 
     def _plain_agreement(self, content: bytes, about: FileMetadata) -> float:
         how = about.input
-        dtype = np.dtype(how.dtype)
         inputs = (
-            (photo.astype(np.float32) * np.float32(how.scale) + np.float32(how.offset)).astype(
-                dtype
-            )
-            for photo in itertools.islice(self._calibration_pixels(), _SATURATION_PHOTOS)
+            (photo * np.float32(how.scale) + np.float32(how.offset)).astype(how.dtype)
+            for photo in itertools.islice(self.photos.pixels(), _SATURATION_PHOTOS)
         )
         return onnx_int8.plain_agreement(content, inputs)[0]
-
-
-def _training_photos(card: Card) -> Sequence[Any]:
-    fix = "add --calibration PHOTOS (one photo a class is enough)"
-    if card.data is None:
-        raise InputError("no training photos to calibrate with", where=card.name, fix=fix)
-    try:
-        examples, _ = data.examples_for(
-            card.data.source, card.classes, card.data, split="train", limit=None
-        )
-    except InputError as error:
-        raise InputError(
-            f"the training photos are gone ({error.what})", where=card.data.source, fix=fix
-        ) from error
-    return examples
 
 
 def _earlier_rows(out: Path, card: Card, options: Options) -> dict[str, dict[str, Any]]:
