@@ -92,13 +92,13 @@ def decode(path: Path, *, channels: int = 3) -> Any:
     Raises:
         InputError: not a photo, damaged, or larger than `MAX_PIXELS`.
     """
-    from PIL import Image, UnidentifiedImageError
+    from PIL import Image, ImageOps, UnidentifiedImageError
 
     try:
         with Image.open(path, formats=_FORMATS) as image:
             _check_size(image.width * image.height, path)
             image.load()
-            return _convert(_upright(image), "L" if channels == 1 else "RGB")
+            return _convert(ImageOps.exif_transpose(image), "L" if channels == 1 else "RGB")
     except InputError:
         raise
     except Image.DecompressionBombError:
@@ -119,16 +119,6 @@ def _check_size(pixels: int, path: Path) -> None:
             where=path,
             fix="remove it or make it smaller",
         )
-
-
-def _upright(image: Any) -> Any:
-    from PIL import ImageOps
-
-    try:
-        return ImageOps.exif_transpose(image)
-    # Damaged EXIF data raises any kind, and says nothing of the pixels.
-    except Exception:  # noqa: BLE001 - told above
-        return image
 
 
 def as_photo(image: Pixels, *, channels: int = 3) -> Any:

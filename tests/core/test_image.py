@@ -267,6 +267,16 @@ def test_a_decompression_bomb_is_refused_before_it_is_decoded(tmp_path: Path, si
         load(path, SMALL)
 
 
+def test_our_limit_holds_where_a_program_lifted_pillows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)
+    path = tmp_path / "bomb.png"
+    path.write_bytes(_png(20_000, 20_000, bit_depth=8, colour=2, rows=b""))
+    with pytest.raises(InputError, match="a photo of more than 178 megapixels"):
+        load(path, SMALL)
+
+
 @settings(deadline=None, max_examples=150)
 @given(
     place=st.floats(0, 1),

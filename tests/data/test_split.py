@@ -23,6 +23,7 @@ def _sides(parts: dict[str, tuple[Example, ...]]) -> dict[str, str]:
     return {example.digest: part for part, examples in parts.items() for example in examples}
 
 
+@settings(deadline=None)
 @given(counts=COUNTS, shares=SHARES, seed=st.integers(0, 5))
 def test_each_photo_is_in_exactly_one_part(
     arrays: Arrays, counts: list[int], shares: tuple[float, float, float], seed: int
@@ -34,6 +35,7 @@ def test_each_photo_is_in_exactly_one_part(
     assert sorted(names) == sorted(example.name for example in examples)
 
 
+@settings(deadline=None)
 @given(counts=COUNTS, shares=SHARES)
 def test_each_class_is_shared_out_by_itself(
     arrays: Arrays, counts: list[int], shares: tuple[float, float, float]
@@ -48,6 +50,7 @@ def test_each_class_is_shared_out_by_itself(
                 assert found >= (1 if share else 0)
 
 
+@settings(deadline=None)
 @given(order=st.randoms(use_true_random=False), seed=st.integers(0, 5))
 def test_names_and_order_change_nothing(arrays: Arrays, order: random.Random, seed: int) -> None:
     examples = arrays(20, 12)
@@ -92,6 +95,7 @@ def test_the_fingerprint_tells_other_photos_and_other_parts_apart(arrays: Arrays
     assert fingerprint(parts, as_given=True) != fingerprint(again, as_given=True)
 
 
+@settings(deadline=None)
 @given(counts=COUNTS, seed=st.integers(0, 3))
 def test_every_beginning_of_an_interleaved_list_is_a_fair_sample(
     arrays: Arrays, counts: list[int], seed: int
