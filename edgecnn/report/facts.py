@@ -120,7 +120,7 @@ def _value(name: str, value: Any) -> str:
         return units.share(value)
     if name.endswith("_mhz"):
         return f"{value:,.0f} MHz"
-    return f"{value:.0f} °C" if name.endswith("_c") else f"{value:g}"
+    return f"{value:.0f} °C" if name.endswith("_c") else f"{round(value, 2):g}"
 
 
 def _span(values: Sequence[str]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from edgecnn.report import plots, units
-from edgecnn.report.html import Html, join, tag
+from edgecnn.report.html import Html, join, named, tag
 from edgecnn.report.rows import Row, files
 from edgecnn.report.table import swatch
 
@@ -70,7 +70,7 @@ def _strips(rows: Sequence[Row]) -> Html:
         return Html("")
     cells = [
         (
-            tag("div", tag("span", row.file, class_="name"), tag("small", row.setting)),
+            tag("div", named(row.file), tag("small", row.setting)),
             tag("div", plots.strip(row, across), class_="across"),
             tag("div", units.milliseconds(row.median_ms), class_="num"),
         )

@@ -26,6 +26,9 @@ _UNSAFE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069\ufffe\uffff]"
 )
 
+# Between two parts of a name, but not within an entity such as ``&#x27;``.
+_JOINT = re.compile(r"(?<=\w)([-_])(?=\w)")
+
 
 def escape(text: str) -> Html:
     """Return text as markup; markup stays as it is."""
@@ -45,6 +48,16 @@ def tag(name: str, /, *children: str | Iterable[str], **attributes: Value) -> Ht
     """
     head = f"<{name}{''.join(_attribute(key, value) for key, value in attributes.items())}>"
     return Html(head) if name in _VOID else Html(f"{head}{join(*children)}</{name}>")
+
+
+def named(text: str) -> Html:
+    """Return a name that may break after its hyphens and underscores, and nowhere else."""
+    return tag("span", breakable(text), class_="name")
+
+
+def breakable(text: str) -> Html:
+    """Return text in which long file names may break where their parts do."""
+    return Html(_JOINT.sub(r"\1<wbr>", escape(text)))
 
 
 def join(*parts: str | Iterable[str]) -> Html:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from edgecnn.report import facts, figures, table, training, units, verification
 from edgecnn.report.collect import Collected
-from edgecnn.report.html import Html, join, tag
+from edgecnn.report.html import Html, breakable, join, tag
 from edgecnn.report.rows import build
 from edgecnn.report.verdict import Verdict, judge
 
@@ -89,8 +89,8 @@ def _header(verdict: Verdict, collected: Collected) -> Html:
             tag("span", tag("b", "edgecnn"), " report", _about(collected)),
             class_="brand",
         ),
-        tag("h1", verdict.headline),
-        tag("p", verdict.because, class_="because"),
+        tag("h1", breakable(verdict.headline)),
+        tag("p", breakable(verdict.because), class_="because"),
         _tiles(verdict),
         _remarks(verdict.remarks),
     )
@@ -135,4 +135,4 @@ def _tiles(verdict: Verdict) -> Html:
 def _remarks(remarks: Sequence[str]) -> Html:
     if not remarks:
         return Html("")
-    return tag("ul", [tag("li", remark) for remark in remarks], class_="remarks")
+    return tag("ul", [tag("li", breakable(remark)) for remark in remarks], class_="remarks")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from edgecnn.core.measurement import MIN_RUNS_P99, Measurement
 from edgecnn.report import units
-from edgecnn.report.html import Html, join, tag
+from edgecnn.report.html import Html, join, named, tag
 from edgecnn.report.plots import marker
 from edgecnn.report.rows import SCHEMES, Row
 
@@ -100,7 +100,7 @@ def swatch(row_format: str, scheme: str) -> Html:
 def _file(row: Row) -> Html:
     return join(
         swatch(row.format, row.scheme),
-        tag("span", row.file, class_="name"),
+        named(row.file),
         tag("small", row.setting),
     )
 
@@ -217,7 +217,7 @@ def _detail(row: Row, measured: Measurement) -> Html:
         mb(memory.rss_peak if memory else None),
         _delegate(measured),
     )
-    name = tag("th", tag("span", row.file, class_="name"), tag("small", row.setting), scope="row")
+    name = tag("th", named(row.file), tag("small", row.setting), scope="row")
     return tag("tr", name, [tag("td", cell, class_="num") for cell in cells])
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from edgecnn.core.checkpoint import Card, ClassScore, Scores
 from edgecnn.report import plots, units
-from edgecnn.report.html import Html, join, tag
+from edgecnn.report.html import Html, join, named, tag
 from edgecnn.report.verdict import scores_of
 
 # A larger matrix can't be read; its largest mistakes are listed instead.
@@ -22,7 +22,7 @@ def section(card: Card) -> Html:
     scores = scores_of(card)
     return tag(
         "section",
-        tag("h2", "The model: ", tag("span", card.name, class_="name")),
+        tag("h2", "The model: ", named(card.name)),
         tag("p", _about(card)),
         _curves(card),
         _mistakes(scores) if scores else "",
@@ -123,7 +123,7 @@ def _matrix(names: Sequence[str], confusion: Sequence[Sequence[int]]) -> Html:
             _matrix_cell(true, answer, number, total)
             for answer, number in zip(names, counts, strict=False)
         ]
-        head = tag("th", tag("span", true, class_="name"), scope="row", title=true)
+        head = tag("th", named(true), scope="row", title=true)
         lines.append(tag("tr", head, cells))
     corner = tag("td", tag("small", "true \\ answer"))
     return tag(
@@ -155,7 +155,7 @@ def _largest(names: Sequence[str], confusion: Sequence[Sequence[int]]) -> Html:
     ]
     wrong.sort(key=lambda item: (-item[0], item[1], item[2]))
     lines = [
-        tag("tr", _name(true), tag("td", tag("span", answer, class_="name"), class_="left"),
+        tag("tr", _name(true), tag("td", named(answer), class_="left"),
             tag("td", units.count(number)))
         for number, true, answer in wrong[:_MAX_CONFUSIONS]
     ]  # fmt: skip
@@ -190,7 +190,7 @@ def _meter(share: float | None) -> Html:
 
 
 def _name(name: str) -> Html:
-    return tag("th", tag("span", name, class_="name"), scope="row")
+    return tag("th", named(name), scope="row")
 
 
 def _panel(content: Html) -> Html:

@@ -90,7 +90,8 @@ def _headline(best: Row) -> str:
     elif best.agreement:
         parts.append(f"answers as the checkpoint on {units.percent(best.agreement.pct)} of photos")
     if best.median_ms is not None:
-        parts.append(f"answers in {units.milliseconds(best.median_ms)}")
+        verb = "seems to answer" if best.valid is False else "answers"
+        parts.append(f"{verb} in {units.milliseconds(best.median_ms)}")
     if not parts:
         return f"{best.file} is {units.bytes_(best.bytes)}; nothing else was measured yet."
     return f"{best.file} {' and '.join(parts)}."
@@ -109,6 +110,8 @@ def _because(best: Row, rows: Sequence[Row]) -> list[str]:
         sentences.append(f"It is the fastest of {units.plural(len(timed), 'measured file')}.")
     if against := _against_float(best, rows):
         sentences.append(against)
+    if best.valid is False and best.median_ms is not None:
+        sentences.append("No latency here can be trusted: measure again before relying on it.")
     if best.median_ms is None:
         sentences.append("Its speed is unknown: measure it with edgecnn bench.")
     if best.top1 is None:

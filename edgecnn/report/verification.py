@@ -8,7 +8,7 @@ from pathlib import PurePath
 
 from edgecnn.core.parity import Check, Flip, Pair, Parity, ParityRow
 from edgecnn.report import units
-from edgecnn.report.html import Html, join, tag
+from edgecnn.report.html import Html, join, named, tag
 from edgecnn.report.rows import Row
 
 # Shown at once, and at all: a page of a thousand photos helps nobody.
@@ -64,7 +64,7 @@ def _parity(parity: Parity, chosen: str | None) -> Html:
 
 
 def _row(row: ParityRow) -> Html:
-    name = tag("span", PurePath(row.path).name, class_="name")
+    name = named(PurePath(row.path).name)
     cells = (
         ("Right", units.share(row.top1), None),
         ("Drop, points", units.points(row.top1_drop_points), None),
@@ -117,7 +117,7 @@ def _pairs(pairs: Sequence[Pair]) -> Html:
 
 
 def _name(path: str) -> Html:
-    return tag("span", PurePath(path).name, class_="name")
+    return named(PurePath(path).name)
 
 
 def _flips(row: ParityRow, chosen: str | None) -> Html:
@@ -166,7 +166,7 @@ def _flip(flip: Flip) -> Html:
         "div",
         _thumbnail(flip),
         tag("dl", facts),
-        tag("span", truth, class_="name"),
+        named(truth),
         class_="flip",
     )
 

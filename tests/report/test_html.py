@@ -3,7 +3,7 @@ from html.parser import HTMLParser
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgecnn.report.html import escape, join, tag
+from edgecnn.report.html import breakable, escape, join, named, tag
 
 
 def test_text_is_escaped_and_markup_is_not() -> None:
@@ -48,3 +48,8 @@ def test_no_text_gets_out_of_its_place(text: str) -> None:
     reader.feed(tag("p", text, title=text))
     reader.close()
     assert (reader.tags, reader.text, reader.titles) == (["p"], text, [text])
+
+
+def test_a_long_name_breaks_between_its_parts() -> None:
+    assert breakable("a_b-c & -1 -d") == "a_<wbr>b-<wbr>c &amp; -1 -d"
+    assert named("<x-y>") == '<span class="name">&lt;x-<wbr>y&gt;</span>'

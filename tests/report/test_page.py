@@ -219,7 +219,8 @@ def test_rows_without_a_value_stay_at_the_end(browser: Browser, tmp_path: Path) 
         (768, {}),
         (1280, {}),
         (1280, {"prefers_color_scheme": "dark"}),
-        (720, {"media": "print"}),
+        (660, {"media": "print"}),
+        (760, {"media": "print"}),
     ],
 )
 def test_nothing_hangs_over_the_edge(

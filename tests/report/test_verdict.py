@@ -67,6 +67,8 @@ def test_an_untrustworthy_latency_is_chosen_only_without_a_better_one() -> None:
     assert best.measurement is quiet
     alone = verdict(Collected(measurements=(noisy,)))
     assert alone.tone == "doubt"
+    assert "seems to answer" in alone.headline
+    assert "measure again" in alone.because
     assert alone.remarks == ("1 latency of 1 is not to be trusted; the table says why.",)
 
 
