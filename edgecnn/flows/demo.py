@@ -24,9 +24,14 @@ from edgecnn.flows.reporting import write_report
 from edgecnn.report import Collected
 
 SOURCE = "digits"
-ARCH = "efficientnet_lite0"
 # Digits are 8 x 8 pixels: 64 shows all there is, at a sixth of the usual cost.
-OPTIONS: dict[str, Any] = {"arch": ARCH, "size": 64, "head_epochs": 8, "tune_epochs": 6, "views": 2}
+OPTIONS: dict[str, Any] = {
+    "arch": "efficientnet_lite0",
+    "size": 64,
+    "head_epochs": 8,
+    "tune_epochs": 6,
+    "views": 2,
+}
 
 _MARK = "demo.json"
 _SCHEMA = "edgecnn/demo/1"
@@ -66,7 +71,7 @@ def run_demo(out: Path, *, force: bool = False, options: dict[str, Any] | None =
     started = time.perf_counter()
     _claim(out, force=force)
     options = OPTIONS if options is None else options
-    say(f"1/5 training {ARCH} on {SOURCE}")
+    say(f"1/5 training {options['arch']} on {SOURCE}")
     trained = _train(out / SOURCE, options)
     say("2/5 exporting float32 and int8")
     artifacts = _export(trained, out / "files")

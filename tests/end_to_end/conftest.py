@@ -45,7 +45,6 @@ def line(photo_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Line:
     """Train, export, verify, bench and report on the three colours."""
     pytest.importorskip("tensorflow")
     folder = tmp_path_factory.mktemp("line")
-    scratch = "--arch ds_cnn --weights none --size 32 --batch 8 --tune-epochs 40 --augment none"
     photos = str(photo_folder)
     steps = {
         "train": f"train {photos} --out run --arch ds_cnn --weights none --size 32 --batch 8 "

@@ -189,11 +189,18 @@ def test_a_full_disk_leaves_nothing_behind(line: Any, tmp_path: Path) -> None:
     ],
 )
 def test_an_unknown_name_offers_the_nearest(
-    words: str, near: str, line: Any, refused: Refused
+    words: str,
+    near: str,
+    line: Any,
+    refused: Refused,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.chdir(tmp_path)
     places = {"RUN": str(line.run), "INT8": str(line.int8)}
     said = refused(*[places.get(word, word) for word in words.split()])
     assert near in said.rpartition(":")[2]
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_unknown_class_offers_the_nearest(line: Any, tmp_path: Path, refused: Refused) -> None:
@@ -231,7 +238,10 @@ def test_an_unknown_class_offers_the_nearest(line: Any, tmp_path: Path, refused:
         "zoo list mobilenet_v2",
     ],
 )
-def test_what_cannot_be_done_is_refused(words: str, line: Any, refused: Refused) -> None:
+def test_what_cannot_be_done_is_refused(
+    words: str, line: Any, refused: Refused, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     places = {"RUN": line.run, "INT8": line.int8, "PHOTO": line.photos / "red" / "00.jpg"}
     refused(*[places.get(word, word) for word in words.split()])
-    assert not Path("x").exists()
+    assert list(tmp_path.iterdir()) == []
