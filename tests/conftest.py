@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,20 @@ import pytest
 from PIL import Image
 
 SHARED = Path(os.environ.get("EDGECNN_SHARED", Path(__file__).parents[2] / "shared"))
+
+# What continuous integration must not skip: there `.ci/run` has installed all that they need.
+NEVER_SKIPPED_IN_CI = frozenset({"browser", "network"})
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, Any]:
+    """Where CI is set, turn a skipped browser or environment test into a failure."""
+    report = yield
+    marks = {mark.name for mark in item.iter_markers()}
+    if report.skipped and os.environ.get("CI") and marks & NEVER_SKIPPED_IN_CI:
+        report.outcome = "failed"
+        report.longrepr = f"skipped where CI is set: {report.longrepr}"
+    return report
 
 
 @pytest.fixture(scope="session")

@@ -87,7 +87,7 @@ def _judge(rows: list[Measurement], *, require_valid: bool) -> tuple[int, str]:
 
 
 def _view(rows: list[Measurement], out: Path | None) -> list[Any]:
-    from edgecnn.report import text
+    from edgecnn.report.text import measurement_table
 
     following = f"next: edgecnn report {out} --out report.html" if out else ""
-    return [text.measurement_table(rows), *([following] if following else [])]
+    return [measurement_table(rows), *([following] if following else [])]

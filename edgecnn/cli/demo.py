@@ -43,10 +43,10 @@ def demo(args: argparse.Namespace) -> Outcome:
 
 
 def _view(done: Demo) -> list[Any]:
-    from edgecnn.report import text
+    from edgecnn.report.text import summary_table
 
     return [
-        text.summary_table(done.found),
+        summary_table(done.found),
         f"took {done.seconds:.0f} s",
         f"report: {done.report}",
         "next, with a folder of your own photos, one sub-folder a class:",

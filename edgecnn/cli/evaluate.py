@@ -89,7 +89,7 @@ def _row(model: Path, judged: Judged) -> dict[str, Any]:
 
 
 def _view(judged: Judged) -> list[Any]:
-    from edgecnn.report import text
+    from edgecnn.report.text import scores_table
 
     skipped = [f"skipped {photo.path}: {photo.reason}" for photo in judged.skipped]
-    return [text.scores_table(judged.scores), *skipped]
+    return [scores_table(judged.scores), *skipped]

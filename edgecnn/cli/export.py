@@ -152,9 +152,9 @@ def _dropped(artifacts: list[Artifact], limit_points: float) -> list[str]:
 
 
 def _view(args: argparse.Namespace, artifacts: list[Artifact]) -> list[Any]:
-    from edgecnn.report import text
+    from edgecnn.report.text import export_table
 
     rows = [artifact.to_row() for artifact in artifacts]
     notes = [f"note: {row['path']}: {note}" for row in rows for note in row["warnings"]]
     next_line = f"next: edgecnn verify {args.out}/* --against {args.checkpoint} --data DATA"
-    return [text.export_table(rows), *notes, next_line]
+    return [export_table(rows), *notes, next_line]

@@ -129,9 +129,9 @@ def _given(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _view(trained: Checkpoint) -> list[Any]:
-    from edgecnn.report import text
+    from edgecnn.report.text import scores_table
 
     scores = trained.card.scores_on("test") or trained.card.scores_on("val")
-    parts: list[Any] = [text.scores_table(scores)] if scores else []
+    parts: list[Any] = [scores_table(scores)] if scores else []
     next_line = f"next: edgecnn export {trained.path} --int8 --float32 --out {trained.path}-files"
     return [*parts, f"checkpoint: {trained.path}", next_line]

@@ -77,6 +77,6 @@ def _broken(parity: Parity) -> list[str]:
 
 
 def _view(parity: Parity) -> list[Any]:
-    from edgecnn.report import text
+    from edgecnn.report.text import parity_table
 
-    return [text.parity_table(parity)]
+    return [parity_table(parity)]
