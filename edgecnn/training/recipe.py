@@ -25,6 +25,8 @@ class Recipe:
     Attributes:
         weights: "imagenet", "none" (from scratch) or a file of weights.
         size: Side of the square input, pixels.
+        crop: Central share of each photo that is seen; None: what the architecture's
+            weights were made for.
         head_epochs: Passes over the features of the frozen body; 0 leaves the phase out.
         tune_epochs: Passes of the second phase, or of training from scratch.
         views: Differently augmented versions of each photo that go through the frozen
@@ -46,6 +48,7 @@ class Recipe:
     size: int = 160
     weights: str = "imagenet"
     resize: Resize = "cover"
+    crop: float | None = None
     head_epochs: int = 20
     tune_epochs: int = 12
     batch: int = 32
@@ -70,6 +73,8 @@ class Recipe:
                 raise ValueError(f"{name} {value} is not within {lowest}..{highest}")
         if isinstance(self.tune_from, float) and not 0 <= self.tune_from < 1:
             raise ValueError(f"tune_from {self.tune_from} is not within 0..1")
+        if self.crop is not None and not 0 < self.crop <= 1:
+            raise ValueError(f"crop {self.crop} is not within 0..1")
         if self.augment not in get_args(Strength):
             raise ValueError(f"augment {self.augment!r} is not light, strong or none")
         if self.head_epochs + self.tune_epochs == 0:

@@ -14,7 +14,7 @@ import keras
 import numpy as np
 
 from edgecnn import zoo
-from edgecnn.core import checkpoint
+from edgecnn.core import checkpoint, files
 from edgecnn.core.checkpoint import Card, Checkpoint
 from edgecnn.core.errors import InputError, Interrupted
 from edgecnn.core.image import Pixels, Preprocessing
@@ -22,11 +22,11 @@ from edgecnn.core.progress import say
 from edgecnn.core.runner import Scores
 from edgecnn.data import Dataset, open_data, require_trainable
 from edgecnn.data.balance import class_weights
-from edgecnn.evaluate.scores import evaluate
+from edgecnn.evaluate import evaluate
 from edgecnn.training.phases import Course, run_phases
 from edgecnn.training.photos import decode_part
 from edgecnn.training.recipe import Recipe
-from edgecnn.training.work import WorkFolder, open_work
+from edgecnn.training.work import WorkFolder, open_work, work_of
 
 # A mirrored digit is another sign, or none.
 _NOT_MIRRORED = frozenset({"digits", "mnist"})
@@ -59,38 +59,60 @@ def train(  # noqa: PLR0913 - the command's own options
         Interrupted: stopped by Ctrl-C; ``resume`` continues.
     """
     started = time.perf_counter()
-    out = Path(out)
-    if out.exists() and not force:
-        raise InputError(
-            "there is already a result", where=out, fix="choose another --out or add --force"
-        )
+    if out.exists() and not (force or resume):
+        raise _occupied(out)
     dataset = open_data(source, seed=recipe.seed, split=split)
     require_trainable(dataset)
+    if resume and (finished := _finished(out, dataset, recipe)):
+        return finished
+    if out.exists() and not force:
+        raise _occupied(out)
     for warning in dataset.warnings:
         say(f"note: {warning}")
     work = open_work(out, _plan(dataset, recipe), resume=resume)
     try:
         card, model = _train(dataset, recipe, work, name=name or out.resolve().name)
+        seconds = max(time.perf_counter() - started, sum(phase.seconds for phase in card.phases))
+        written = checkpoint.write(
+            out,
+            dataclasses.replace(card, seconds=seconds),
+            save_model=lambda path: zoo.save_model(model, path),
+            replace=force,
+        )
     except KeyboardInterrupt:
         raise Interrupted(f"stopped: give the same command with --resume to finish {out}") from None
-    seconds = max(time.perf_counter() - started, sum(phase.seconds for phase in card.phases))
-    written = checkpoint.write(
-        out,
-        dataclasses.replace(card, seconds=seconds),
-        save_model=lambda path: zoo.save_model(model, path),
-        replace=force,
-    )
     work.remove()
+    return written
+
+
+def _occupied(out: Path) -> InputError:
+    return InputError(
+        "there is already a result", where=out, fix="choose another --out or add --force"
+    )
+
+
+def _finished(out: Path, dataset: Dataset, recipe: Recipe) -> Checkpoint | None:
+    """Return the checkpoint of just this run, if it was written before the kill came."""
+    if not out.exists():
+        return None
+    written = checkpoint.read(out)
+    card, data = written.card, written.card.data
+    same_data = data is not None and data.fingerprint == dataset.manifest.fingerprint
+    if not same_data or card.recipe != dataclasses.asdict(recipe):
+        return None
+    say(f"{out} is complete: there is nothing to resume")
+    work_of(out).remove()
     return written
 
 
 def _plan(dataset: Dataset, recipe: Recipe) -> dict[str, Any]:
     """Return all that the result depends on; an interrupted run with another plan is refused."""
-    manifest = dataset.manifest
+    manifest, start = dataset.manifest, Path(recipe.weights)
     return {
         **dataclasses.asdict(recipe),
         "photos": manifest.fingerprint,
         "split": manifest.split,
+        "start": files.sha256(start) if start.is_file() else None,
         "versions": _versions(),
     }
 
@@ -99,6 +121,8 @@ def _train(
     dataset: Dataset, recipe: Recipe, work: WorkFolder, *, name: str
 ) -> tuple[Card, keras.Model]:
     how = zoo.find(recipe.arch).preprocessing(recipe.size, resize=recipe.resize)
+    if recipe.crop is not None:
+        how = dataclasses.replace(how, crop=recipe.crop)
     model, weights = _build(recipe, how, len(dataset.classes))
     photos = {part: decode_part(part, dataset.parts[part], how, work) for part in ("train", "val")}
     counts = np.bincount(photos["train"].labels, minlength=len(dataset.classes))

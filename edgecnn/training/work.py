@@ -97,21 +97,26 @@ def open_work(out: Path, plan: dict[str, Any], *, resume: bool) -> WorkFolder:
     Raises:
         InputError: the folder's plan is another one, or it can't be written.
     """
-    work = WorkFolder(out.with_name(f".{out.name}.work"))
+    work = work_of(out)
     plan = json.loads(json.dumps(plan))
-    if work.path.exists() and resume:
-        _refuse_another(work.load_json("plan"), plan, out)
+    earlier = work.load_json("plan")
+    if resume and isinstance(earlier, dict):
+        _refuse_another(earlier, plan, out)
         return work
-    if work.path.exists():
+    if earlier:
         say(f"starting anew; --resume would have continued the interrupted run of {out}")
-        work.remove()
+    work.remove()
     work.save_json("plan", plan)
     return work
 
 
-def _refuse_another(old: Any, plan: dict[str, Any], out: Path) -> None:
-    if not isinstance(old, dict):
-        return
+def work_of(out: Path) -> WorkFolder:
+    """Return the place of an output's work folder, which may not be there."""
+    out = out.resolve()
+    return WorkFolder(out.with_name(f".{out.name}.work"))
+
+
+def _refuse_another(old: dict[str, Any], plan: dict[str, Any], out: Path) -> None:
     differing = sorted(key for key in {*old, *plan} if old.get(key) != plan.get(key))
     if differing:
         raise InputError(
