@@ -10,7 +10,10 @@ from edgecnn.cli.outcome import Outcome
 from edgecnn.cli.parser import Parser
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from edgecnn.flows.demo import Demo
+    from edgecnn.report import Collected
 
 
 def demo_options(parser: Parser) -> None:
@@ -43,12 +46,39 @@ def demo(args: argparse.Namespace) -> Outcome:
 
 
 def _view(done: Demo) -> list[Any]:
-    from edgecnn.report.text import summary_table
-
     return [
-        summary_table(done.found),
+        _table(done.found),
         f"took {done.seconds:.0f} s",
         f"report: {done.report}",
         "next, with a folder of your own photos, one sub-folder a class:",
         "  edgecnn train photos/ --out run/",
     ]
+
+
+def _table(found: Collected) -> Table:
+    """Return one line a file, narrow enough for 80 columns."""
+    from rich import box
+    from rich.table import Table
+
+    from edgecnn.report import units
+    from edgecnn.report.rows import build
+
+    rows = build(found)
+    table = Table("scheme", "format", box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
+    for name in ("size", "accuracy", "agreement", "median", "p90", "memory"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in rows:
+        table.add_row(
+            row.scheme,
+            row.format,
+            units.bytes_(row.bytes),
+            units.share(row.top1.value if row.top1 else None),
+            units.percent(row.agreement.pct if row.agreement else None),
+            units.milliseconds(row.median_ms),
+            units.milliseconds(row.p90_ms),
+            units.megabytes(row.memory_mb),
+        )
+    doubtful = sum(row.valid is False for row in rows)
+    if doubtful:
+        table.caption = f"{doubtful} latencies are not to be trusted; the report says why"
+    return table

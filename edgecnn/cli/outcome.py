@@ -8,10 +8,15 @@ import json
 import re
 import sys
 from collections.abc import Callable, Mapping
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from edgecnn.core import schema
 
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+_LEAST_TEXT = 20  # a column of words that is narrower is no longer read
 _PIPE_WIDTH = 160  # a table in a file or a pipe is not cut at the usual 80 columns
 
 # A name in a file may set a colour, at worst; it can't move the cursor or the title.
@@ -24,7 +29,7 @@ class Outcome:
 
     Attributes:
         data: The object that ``--json`` prints; its keys are a contract.
-        view: Makes what people read: text, or tables of rich. Not called with ``--json``.
+        view: Makes what people read: texts, and rich's tables. Not called with ``--json``.
         exit_code: 0, or 1 when a check that the user asked for did not hold.
         remark: One line for stderr that says why the exit code is not 0.
     """
@@ -61,5 +66,29 @@ def _print_part(part: Any, out: TextIO) -> None:
 
     drawn = io.StringIO()
     width = None if out.isatty() else _PIPE_WIDTH
-    Console(file=drawn, force_terminal=out.isatty(), highlight=False, width=width).print(part)
+    console = Console(file=drawn, force_terminal=out.isatty(), highlight=False, width=width)
+    if _needs(part, console) > console.width:
+        out.write("\n\n".join(_listed(part)) + "\n\n")
+        return
+    console.print(part)
     out.write(_NOT_COLOUR.sub("", drawn.getvalue()))
+
+
+def _needs(table: Table, console: Console) -> int:
+    """Return the columns of the terminal below which a table would lose numbers or names."""
+    widths = []
+    for column in table.columns:
+        cells = [column.header, *column.cells]
+        widest = max(console.measure(cell).maximum for cell in cells)
+        widths.append(widest if column.no_wrap else min(widest, _LEAST_TEXT))
+    return sum(widths) + 2 * len(widths)
+
+
+def _listed(table: Table) -> list[str]:
+    """Return each row as lines of name and value: what a narrow terminal can hold."""
+    columns = [[one_line(str(c)) for c in (x.header, *x.cells)] for x in table.columns]
+    margin = max(len(column[0]) for column in columns)
+    return [
+        "\n".join(f"{column[0]:>{margin}}  {column[row]}" for column in columns)
+        for row in range(1, table.row_count + 1)
+    ]

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from edgecnn.cli.outcome import Outcome
 from edgecnn.cli.parser import Parser
+
+if TYPE_CHECKING:
+    from edgecnn.report import Collected
 
 
 def report_options(parser: Parser) -> None:
@@ -36,4 +40,11 @@ def report(args: argparse.Namespace) -> Outcome:
         "measurements": len(found.measurements),
         "notes": found.notes,
     }
-    return Outcome(data, lambda: [*(f"note: {n}" for n in found.notes), f"report: {args.out}"])
+    return Outcome(data, lambda: _view(found, args.out))
+
+
+def _view(found: Collected, out: Path) -> list[Any]:
+    from edgecnn.report.text import summary_table
+
+    notes = [f"note: {note}" for note in found.notes]
+    return [summary_table(found), *notes, f"report: {out}"]

@@ -30,7 +30,8 @@ OPTIONS: dict[str, Any] = {
     "size": 64,
     "head_epochs": 8,
     "tune_epochs": 6,
-    "views": 2,
+    "views": 3,
+    "augment": "light",
 }
 
 _MARK = "demo.json"

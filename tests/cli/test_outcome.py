@@ -51,3 +51,26 @@ def test_why_the_exit_code_is_not_zero_goes_to_stderr(capsys: pytest.CaptureFixt
     text = printed(Outcome({}, lambda: ["table"], 1, "check failed: agreement"), as_json=False)
     assert text == "table\n"
     assert capsys.readouterr().err == "check failed: agreement\n"
+
+
+def test_a_narrow_terminal_gets_rows_as_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    table = Table("file")
+    for name in ("median", "p90"):
+        table.add_column(name, no_wrap=True)
+    table.add_row("a-rather-long-name-int8.tflite", "1.23 ms", "4.56 ms")
+    table.add_row("b", "7.89 ms", "9.87 ms")
+    texts = {}
+    for width in (30, 80):
+        monkeypatch.setenv("COLUMNS", str(width))
+        out = Terminal()
+        show(Outcome({}, lambda: [table]), as_json=False, out=out)
+        texts[width] = out.getvalue()
+    assert texts[30].startswith(
+        "  file  a-rather-long-name-int8.tflite\nmedian  1.23 ms\n   p90  4.56 ms\n\n  file  b\n"
+    )
+    assert "1.23 ms" in texts[80]
+    assert len(texts[80].splitlines()) < 8
