@@ -48,7 +48,9 @@ def demo(args: argparse.Namespace) -> Outcome:
 def _view(done: Demo) -> list[Any]:
     return [
         _table(done.found),
-        f"took {done.seconds:.0f} s",
+        "",
+        *_remarks(done.found),
+        f"it took {done.seconds:.0f} s",
         f"report: {done.report}",
         "next, with a folder of your own photos, one sub-folder a class:",
         "  edgecnn train photos/ --out run/",
@@ -64,7 +66,7 @@ def _table(found: Collected) -> Table:
     from edgecnn.report.rows import build
 
     rows = build(found)
-    table = Table("scheme", "format", box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
+    table = Table("scheme", "format", box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
     for name in ("size", "accuracy", "agreement", "median", "p90", "memory"):
         table.add_column(name, justify="right", no_wrap=True)
     for row in rows:
@@ -78,7 +80,14 @@ def _table(found: Collected) -> Table:
             units.milliseconds(row.p90_ms),
             units.megabytes(row.memory_mb),
         )
-    doubtful = sum(row.valid is False for row in rows)
-    if doubtful:
-        table.caption = f"{doubtful} latencies are not to be trusted; the report says why"
     return table
+
+
+def _remarks(found: Collected) -> list[str]:
+    """Say what accuracy is of, and how far the latencies can be believed."""
+    photos = max((row.n for parity in found.parities for row in parity.rows), default=0)
+    doubtful = sum(not row.valid for row in found.measurements)
+    lines = [f"accuracy and agreement are of {photos} photos that training never saw"]
+    if doubtful:
+        lines.append(f"{doubtful} latencies are not to be trusted: the report says why")
+    return lines
