@@ -33,7 +33,7 @@ def pack(model: Any) -> bytes:
 class _Builder(flatbuffers.Builder):
     """Aligns weights to 16 bytes, as TFLite's schema asks for and Python's packer doesn't."""
 
-    def StartVector(self, size: int, count: int, alignment: int) -> Any:  # noqa: N802
+    def StartVector(self, size: int, count: int, alignment: int) -> Any:  # noqa: N802 - its name
         return super().StartVector(size, count, 16 if size == 1 else alignment)
 
 

@@ -14,6 +14,7 @@ from edgecnn.convert import tflite
 from edgecnn.convert.fold import fold_batch_norm
 from edgecnn.convert.frozen import freeze
 from edgecnn.core.progress import bar
+from edgecnn.core.quiet import quiet_stderr
 from edgecnn.training.augment import Augment
 from edgecnn.training.work import Array
 
@@ -30,8 +31,9 @@ class FrozenPart:
         from ai_edge_litert.interpreter import Interpreter
 
         graph = tflite.float32(freeze(fold_batch_norm(model), batch=_GRAPH_BATCH))
-        self._interpreter = Interpreter(model_content=graph, num_threads=os.cpu_count())
-        self._interpreter.allocate_tensors()
+        with quiet_stderr():  # the runtime announces its delegate there
+            self._interpreter = Interpreter(model_content=graph, num_threads=os.cpu_count())
+            self._interpreter.allocate_tensors()
         self._input = self._interpreter.get_input_details()[0]["index"]
         self._output = self._interpreter.get_output_details()[0]["index"]
         self._shape = tuple(model.output_shape[1:])

@@ -179,7 +179,8 @@ def _schedule(recipe: Recipe, name: str, epochs: int, rate: float) -> Schedule:
         batch=recipe.batch,
         weight_decay=recipe.weight_decay,
         ema=recipe.ema,
-        label_smoothing=recipe.label_smoothing,
+        # A classifier alone has too few weights to grow too sure.
+        label_smoothing=0.0 if name == "head" else recipe.label_smoothing,
         mixup=0.0 if name == "head" else recipe.mixup,
         patience=recipe.patience,
         seed=recipe.seed,

@@ -69,14 +69,15 @@ def train(  # noqa: PLR0913 - the command's own options
         raise _occupied(out)
     for warning in dataset.warnings:
         say(f"note: {warning}")
+    start = _start(recipe, len(dataset.classes))  # unusable weights stop here, before any file
     work = open_work(out, _plan(dataset, recipe), resume=resume)
     try:
-        card, model = _train(dataset, recipe, work, name=name or out.resolve().name)
+        card = _train(dataset, recipe, start, work, name=name or out.resolve().name)
         seconds = max(time.perf_counter() - started, sum(phase.seconds for phase in card.phases))
         written = checkpoint.write(
             out,
             dataclasses.replace(card, seconds=seconds),
-            save_model=lambda path: zoo.save_model(model, path),
+            save_model=lambda path: zoo.save_model(start.model, path),
             replace=force,
         )
     except KeyboardInterrupt:
@@ -117,13 +118,27 @@ def _plan(dataset: Dataset, recipe: Recipe) -> dict[str, Any]:
     }
 
 
-def _train(
-    dataset: Dataset, recipe: Recipe, work: WorkFolder, *, name: str
-) -> tuple[Card, keras.Model]:
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Start:
+    """The classifier before training: its network, its preprocessing, whence its weights."""
+
+    model: keras.Model
+    how: Preprocessing
+    weights: str
+
+
+def _start(recipe: Recipe, classes: int) -> _Start:
     how = zoo.find(recipe.arch).preprocessing(recipe.size, resize=recipe.resize)
     if recipe.crop is not None:
         how = dataclasses.replace(how, crop=recipe.crop)
-    model, weights = _build(recipe, how, len(dataset.classes))
+    keras.utils.set_random_seed(recipe.seed)
+    body = zoo.build(recipe.arch, shape=how.shape, alpha=recipe.alpha)
+    weights = zoo.load_weights(body, recipe.arch, recipe.weights, alpha=recipe.alpha)
+    return _Start(zoo.attach_head(body, classes, dropout=recipe.dropout), how, weights)
+
+
+def _train(dataset: Dataset, recipe: Recipe, start: _Start, work: WorkFolder, *, name: str) -> Card:
+    how, model = start.how, start.model
     photos = {part: decode_part(part, dataset.parts[part], how, work) for part in ("train", "val")}
     counts = np.bincount(photos["train"].labels, minlength=len(dataset.classes))
     course = Course(
@@ -144,7 +159,7 @@ def _train(
             scores.append(reached)
             skipped += len(unread) if part == "test" else 0
     cost = zoo.cost(model)
-    card = Card(
+    return Card(
         name=name,
         task="classify",
         classes=dataset.classes,
@@ -152,7 +167,7 @@ def _train(
         alpha=recipe.alpha,
         preprocessing=how,
         normalization=zoo.find(recipe.arch).normalization,
-        weights=weights,
+        weights=start.weights,
         params=cost.params,
         macs=cost.macs,
         recipe=dataclasses.asdict(recipe),
@@ -165,15 +180,6 @@ def _train(
         model_sha256="",
         versions=_versions(),
     )
-    return card, model
-
-
-def _build(recipe: Recipe, how: Preprocessing, classes: int) -> tuple[keras.Model, str]:
-    """Return the classifier with its starting weights, and in words where they are from."""
-    keras.utils.set_random_seed(recipe.seed)
-    body = zoo.build(recipe.arch, shape=how.shape, alpha=recipe.alpha)
-    weights = zoo.load_weights(body, recipe.arch, recipe.weights, alpha=recipe.alpha)
-    return zoo.attach_head(body, classes, dropout=recipe.dropout), weights
 
 
 class ModelRunner:
