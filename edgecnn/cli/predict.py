@@ -17,6 +17,8 @@ def predict_options(parser: Parser) -> None:
     add("model", type=Path, metavar="FILE", help="a .tflite or .onnx file, or a checkpoint")
     add("images", type=Path, nargs="+", metavar="IMAGE", help="photos")
     add("--top", type=whole(1), default=5, metavar="N", help="classes to show (default: 5)")
+    add("--out", type=Path, metavar="PNG", help="draw the photos and their answers")
+    add("--force", action="store_true", help="replace an earlier picture")
     add_runtime(parser)
 
 
@@ -35,6 +37,10 @@ def predict(args: argparse.Namespace) -> Outcome:
         args.model, runtime=args.runtime, threads=args.threads, labels=args.labels
     ) as model:
         predictions = [predict_image(model, path, count=args.top) for path in args.images]
+    if args.out is not None:
+        from edgecnn.flows.picturing import write_picture
+
+        write_picture(predictions, args.out, force=args.force)
     return Outcome({"predictions": predictions}, lambda: [_text(row) for row in predictions])
 
 

@@ -64,6 +64,18 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode())
 
 
+def refuse_existing(path: Path, *, force: bool) -> None:
+    """Make sure that nothing is replaced unasked.
+
+    Raises:
+        InputError: the path exists, and ``force`` is not given.
+    """
+    if path.exists() and not force:
+        raise InputError(
+            "there is already a result", where=path, fix="choose another --out or add --force"
+        )
+
+
 @contextlib.contextmanager
 def new_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
     """Fill a folder that appears under its name only when it is complete.
@@ -76,10 +88,7 @@ def new_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
         InputError: the folder exists, or can't be written.
     """
     _restore(path)
-    if path.exists() and not replace:
-        raise InputError(
-            "there is already a result", where=path, fix="choose another --out or add --force"
-        )
+    refuse_existing(path, force=replace)
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         for stale in path.parent.glob(f".{glob.escape(path.name)}.partial-*"):

@@ -241,11 +241,7 @@ def _earlier_rows(out: Path, card: Card, options: Options) -> dict[str, dict[str
         if content.get("source_sha256") == card.model_sha256:
             rows = {Path(row["path"]).name: row for row in content["artifacts"]}
     for suffix, scheme in options.files:
-        target = out / file_name(card.name, scheme, suffix)
-        if target.exists() and not options.force:
-            raise InputError(
-                "there is already a file", where=target, fix="choose another --out or add --force"
-            )
+        files.refuse_existing(out / file_name(card.name, scheme, suffix), force=options.force)
     return {name: row for name, row in rows.items() if (out / name).is_file()}
 
 

@@ -114,10 +114,8 @@ def verify(
             "only one file, and no checkpoint", where="the comparison", fix="add --against CKPT"
         )
     target = out / PARITY_FILE if out else None
-    if target and target.exists() and not force:
-        raise InputError(
-            "there is already a result", where=target, fix="choose another --out or add --force"
-        )
+    if target:
+        files.refuse_existing(target, force=force)
     with contextlib.ExitStack() as stack:
         opened = [stack.enter_context(open_model(path)) for path in paths]
         reference = opened[0] if against is None else open_checkpoint(against)

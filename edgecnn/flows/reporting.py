@@ -7,7 +7,6 @@ from pathlib import Path
 
 from edgecnn import report
 from edgecnn.core import files
-from edgecnn.core.errors import InputError
 from edgecnn.flows.commands import commands_behind
 
 
@@ -28,8 +27,7 @@ def write_report(
     Raises:
         InputError: nothing to show, a damaged artefact, or a page that can't be written.
     """
-    if out.exists() and not force:
-        raise InputError("there is already a page", where=out, fix="choose another or add --force")
+    files.refuse_existing(out, force=force)
     found = report.collect(paths)
     lines = commands_behind(found) if commands is None else commands
     files.write_text(out, report.render(found, commands=lines))

@@ -16,7 +16,7 @@ import numpy as np
 from edgecnn import zoo
 from edgecnn.core import checkpoint, files
 from edgecnn.core.checkpoint import Card, Checkpoint
-from edgecnn.core.errors import InputError, Interrupted
+from edgecnn.core.errors import Interrupted
 from edgecnn.core.image import Pixels, Preprocessing
 from edgecnn.core.progress import say
 from edgecnn.core.runner import Scores
@@ -59,14 +59,12 @@ def train(  # noqa: PLR0913 - the command's own options
         Interrupted: stopped by Ctrl-C; ``resume`` continues.
     """
     started = time.perf_counter()
-    if out.exists() and not (force or resume):
-        raise _occupied(out)
+    files.refuse_existing(out, force=force or resume)
     dataset = open_data(source, seed=recipe.seed, split=split)
     require_trainable(dataset)
     if resume and (finished := _finished(out, dataset, recipe)):
         return finished
-    if out.exists() and not force:
-        raise _occupied(out)
+    files.refuse_existing(out, force=force)
     for warning in dataset.warnings:
         say(f"note: {warning}")
     start = _start(recipe, len(dataset.classes))  # unusable weights stop here, before any file
@@ -84,12 +82,6 @@ def train(  # noqa: PLR0913 - the command's own options
         raise Interrupted(f"stopped: give the same command with --resume to finish {out}") from None
     work.remove()
     return written
-
-
-def _occupied(out: Path) -> InputError:
-    return InputError(
-        "there is already a result", where=out, fix="choose another --out or add --force"
-    )
 
 
 def _finished(out: Path, dataset: Dataset, recipe: Recipe) -> Checkpoint | None:

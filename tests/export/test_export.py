@@ -92,7 +92,7 @@ def test_a_file_of_the_same_name_is_not_replaced_unasked(checkpoint, tmp_path):
     from edgecnn.export import Options, export
 
     (tmp_path / "digits-float32.tflite").write_bytes(b"mine")
-    with pytest.raises(InputError, match=r"already a file.*--force"):
+    with pytest.raises(InputError, match=r"already a result in .*digits-float32.tflite: .*--force"):
         export(checkpoint, tmp_path, Options())
     assert (tmp_path / "digits-float32.tflite").read_bytes() == b"mine"
 
