@@ -202,9 +202,12 @@ class _Trainer:
         return self.progress.done
 
     def consider(self, val_loss: float, val_top1: float) -> None:
-        """Keep the network's present weights if they are the best; end the phase in time."""
+        """Keep the network's present weights if they are the best; end the phase in time.
+
+        Best is what answers most photos rightly, then what has the lower loss.
+        """
         progress = self.progress
-        if val_loss < progress.best_loss:
+        if (val_top1, -val_loss) > (progress.best_top1, -progress.best_loss):
             progress.best_loss, progress.best_top1 = val_loss, val_top1
             progress.best_epoch = progress.epoch
             self.best = self.network.values()

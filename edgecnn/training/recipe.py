@@ -40,7 +40,7 @@ class Recipe:
             what is validated and kept.
         label_smoothing: Probability spread evenly over all classes in the targets.
         mixup: Parameter of the beta distribution that mixes pairs of photos; 0 is off.
-        patience: Epochs without a better validation loss after which a phase ends.
+        patience: Epochs without a better result on the val part after which a phase ends.
     """
 
     arch: str = "efficientnet_lite0"
