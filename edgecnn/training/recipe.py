@@ -25,7 +25,7 @@ class Recipe:
     Attributes:
         weights: "imagenet", "none" (from scratch) or a file of weights.
         size: Side of the square input, pixels.
-        crop: Central share of each photo that is seen; None: what the architecture's
+        crop: Central share of each photo's side that is seen; None: what the architecture's
             weights were made for.
         head_epochs: Passes over the features of the frozen body; 0 leaves the phase out.
         tune_epochs: Passes of the second phase, or of training from scratch.
@@ -48,7 +48,7 @@ class Recipe:
     size: int = 160
     weights: str = "imagenet"
     resize: Resize = "cover"
-    crop: float | None = None
+    crop: float | None = 1.0
     head_epochs: int = 20
     tune_epochs: int = 12
     batch: int = 32
@@ -61,7 +61,7 @@ class Recipe:
     weight_decay: float = 0.01
     ema: float = 0.98
     label_smoothing: float = 0.1
-    mixup: float = 0.0
+    mixup: float = 0.2
     dropout: float = 0.2
     patience: int = 10
     seed: int = 0
