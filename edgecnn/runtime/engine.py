@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import os
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
@@ -56,28 +52,6 @@ def refused(runtime: str, error: BaseException, *, where: Path) -> InputError:
         where=where,
         fix="export it again, or try another --runtime",
     )
-
-
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Keep native code's notes off stderr for a moment; they can't be switched off otherwise.
-
-    The whole process's stderr is meant, so this is for short work such as opening a file.
-    """
-    with contextlib.ExitStack() as stack:
-        try:
-            saved = os.dup(2)
-        except OSError:  # there is no stderr to keep clean
-            yield
-            return
-        stack.callback(os.close, saved)
-        if sys.stderr is not None:
-            sys.stderr.flush()
-        null = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(null, 2)
-        os.close(null)
-        stack.callback(os.dup2, saved, 2)
-        yield
 
 
 def contiguous(tensor: Raw, dtype: str) -> Raw:

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from edgecnn.core.errors import InputError, MissingExtra
+from edgecnn.core.quiet import quiet_stderr
 from edgecnn.runtime import tflite
-from edgecnn.runtime.engine import Port, Raw, contiguous, quiet, refused
+from edgecnn.runtime.engine import Port, Raw, contiguous, refused
 from edgecnn.runtime.metadata import mapped
 
 # Package -> the extra of ours that installs it.
@@ -25,7 +26,7 @@ class LiteRt:
         module = _import(package)
         self.version: str = getattr(importlib.import_module(package), "__version__", "unknown")
         try:
-            with quiet():
+            with quiet_stderr():
                 interpreter = module.Interpreter(model_path=str(path), num_threads=threads)
                 interpreter.allocate_tensors()
             inputs, outputs = interpreter.get_input_details(), interpreter.get_output_details()
@@ -56,7 +57,7 @@ class LiteRt:
 
 def _import(package: str) -> Any:
     try:
-        with quiet():  # tflite-runtime prints a page when numpy is too new
+        with quiet_stderr():  # tflite-runtime prints a page when numpy is too new
             return importlib.import_module(f"{package}.interpreter")
     except ModuleNotFoundError:
         raise MissingExtra("running TFLite files", _EXTRAS[package]) from None
