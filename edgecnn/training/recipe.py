@@ -115,6 +115,7 @@ _SCRATCH: Mapping[str, Any] = {
     "tune_rate": 4e-3,
     "weight_decay": 0.05,
     "ema": 0.99,
+    "mixup": 0.0,
     "patience": 30,
 }
 
