@@ -204,10 +204,11 @@ class _Trainer:
     def consider(self, val_loss: float, val_top1: float) -> None:
         """Keep the network's present weights if they are the best; end the phase in time.
 
-        Best is what answers most photos rightly, then what has the lower loss.
+        Best is the lowest loss: on a few hundred photos top-1 wanders by a point or two and
+        would pick an early, lucky epoch.
         """
         progress = self.progress
-        if (val_top1, -val_loss) > (progress.best_top1, -progress.best_loss):
+        if val_loss < progress.best_loss:
             progress.best_loss, progress.best_top1 = val_loss, val_top1
             progress.best_epoch = progress.epoch
             self.best = self.network.values()
