@@ -71,15 +71,15 @@ def plain(args: argparse.Namespace, recipe: Recipe, *, learns_from: str | None) 
     """Freeze all layers up to ``learns_from`` (None: the whole body) and call `fit`."""
     with tempfile.TemporaryDirectory() as folder:
         prepared = course(args, recipe, WorkFolder(Path(folder)))
-        freeze(prepared.model, learns_from)
+        model = as_the_guide_says(prepared, learns_from)
         epochs = recipe.tune_epochs if learns_from else recipe.head_epochs
         rate = recipe.tune_rate if learns_from else recipe.head_rate
         train, val = (as_arrays(part) for part in (prepared.train, prepared.val))
-        prepared.model.compile(
+        model.compile(
             keras.optimizers.AdamW(rate), "sparse_categorical_crossentropy", metrics=["accuracy"]
         )
         started = time.perf_counter()
-        history = prepared.model.fit(
+        history = model.fit(
             *train, batch_size=recipe.batch, epochs=epochs, validation_data=val, verbose=0
         )
         seconds = time.perf_counter() - started
@@ -87,12 +87,17 @@ def plain(args: argparse.Namespace, recipe: Recipe, *, learns_from: str | None) 
     return Row(seconds, epochs * len(train[1]) / seconds, best)
 
 
-def freeze(model: keras.Model, learns_from: str | None) -> None:
-    names = [layer.name for layer in model.layers]
-    last = names.index(learns_from or "pool")
-    for index, layer in enumerate(model.layers):
-        is_norm = isinstance(layer, keras.layers.BatchNormalization)
-        layer.trainable = index > last and not is_norm
+def as_the_guide_says(prepared: Course, learns_from: str | None) -> keras.Model:
+    """Build the network of Keras's guide to transfer learning: a body in inference mode."""
+    body = prepared.pooled
+    names = [layer.name for layer in body.layers]
+    last = names.index(learns_from) if learns_from else len(names)
+    for index, layer in enumerate(body.layers):
+        layer.trainable = index > last
+    image = keras.Input(body.input_shape[1:])
+    x = keras.layers.Dropout(prepared.recipe.dropout)(body(image, training=False))
+    classes = prepared.model.output_shape[-1]
+    return keras.Model(image, keras.layers.Dense(classes, activation="softmax")(x))
 
 
 def as_arrays(part: Any) -> tuple[Any, Any]:

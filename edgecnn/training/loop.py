@@ -144,8 +144,8 @@ class _Trainer:
         self._optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
         self._optimizer.build(network.trainable)
         self._average = [tf.Variable(value, trainable=False) for value in network.values()]
-        self._step = tf.function(self._learn, reduce_retracing=True)
-        self._judge = tf.function(self._validate_batch, reduce_retracing=True)
+        self._step = tf.function(self._learn, autograph=False)
+        self._judge = tf.function(self._validate_batch, autograph=False, reduce_retracing=True)
 
     def state(self) -> dict[str, Array]:
         """Return every number that the rest of the phase depends on."""

@@ -16,6 +16,7 @@ from edgecnn.core.errors import unknown
 from edgecnn.core.progress import say
 from edgecnn.training.augment import Augment
 from edgecnn.training.features import Change, FrozenPart, compiled, extract
+from edgecnn.training.folded import fold, unfold
 from edgecnn.training.loop import Lesson, Progress, Schedule, fit
 from edgecnn.training.network import Network
 from edgecnn.training.photos import Photos
@@ -77,6 +78,10 @@ class Course:
             change=change,
         )
 
+    def photo_lesson(self) -> Lesson:
+        """Return a lesson on photos that are augmented ahead of each step."""
+        return self.lesson(lambda _epoch: self.train.pixels, self.val.pixels, self.change)
+
 
 def run_phases(course: Course) -> tuple[tuple[Phase, ...], tuple[Epoch, ...]]:
     """Train all phases of the course's recipe; the model's weights are the result."""
@@ -85,8 +90,7 @@ def run_phases(course: Course) -> tuple[tuple[Phase, ...], tuple[Epoch, ...]]:
     if recipe.head_epochs and not recipe.from_scratch:
         phases.append(_head(course))
     if recipe.tune_epochs:
-        cut = None if recipe.from_scratch else _cut(course)
-        phases.append(_whole(course) if cut is None else _upper(course, cut))
+        phases.append(_scratch(course) if recipe.from_scratch else _tune(course))
     history = tuple(epoch for _, progress in phases for epoch in progress.history)
     return tuple(_summary(course, name, progress) for name, progress in phases), history
 
@@ -101,26 +105,27 @@ def _head(course: Course) -> tuple[str, Progress]:
     return "head", fit(course.network(None), schedule, lesson, course.work, started=started)
 
 
-def _upper(course: Course, cut: str) -> tuple[str, Progress]:
-    """Tune the layers after ``cut`` on features cached there, view by view."""
-    started, recipe = time.perf_counter(), course.recipe
-    lower, upper = zoo.split(course.pooled, cut)
-    features = _Features(course, lower, "tune")
-    views = features.views()
-    lesson = course.lesson(
-        lambda epoch: features.view(epoch % views), features.clean("val", course.val)
-    )
+def _tune(course: Course) -> tuple[str, Progress]:
+    """Tune the layers after the recipe's cut on features cached there, view by view."""
+    started, recipe, cut = time.perf_counter(), course.recipe, _cut(course)
+    if cut is None:
+        learning, lesson = course.pooled, course.photo_lesson()
+    else:
+        lower, learning = zoo.split(course.pooled, cut)
+        lesson = _Features(course, lower, "tune").lesson()
     schedule = _schedule(recipe, "tune", recipe.tune_epochs, recipe.tune_rate)
-    return "tune", fit(course.network(upper), schedule, lesson, course.work, started=started)
+    copy = fold(learning)
+    progress = fit(course.network(copy), schedule, lesson, course.work, started=started)
+    unfold(copy, learning)
+    return "tune", progress
 
 
-def _whole(course: Course) -> tuple[str, Progress]:
-    """Train all layers on photos that are augmented ahead of each step."""
+def _scratch(course: Course) -> tuple[str, Progress]:
+    """Train all layers from random weights."""
     started, recipe = time.perf_counter(), course.recipe
-    lesson = course.lesson(lambda _epoch: course.train.pixels, course.val.pixels, course.change)
-    name = "scratch" if recipe.from_scratch else "tune"
-    schedule = _schedule(recipe, name, recipe.tune_epochs, recipe.tune_rate)
-    return name, fit(course.network(course.pooled), schedule, lesson, course.work, started=started)
+    schedule = _schedule(recipe, "scratch", recipe.tune_epochs, recipe.tune_rate)
+    network, lesson = course.network(course.pooled), course.photo_lesson()
+    return "scratch", fit(network, schedule, lesson, course.work, started=started)
 
 
 class _Features:
@@ -136,6 +141,11 @@ class _Features:
         name = f"{self._name}-{part}"
         chunks = extract(self._part, photos.pixels, label=f"features, {part}")
         return self._course.work.array(name, self._shape, "float16", chunks)
+
+    def lesson(self) -> Lesson:
+        """Return a lesson whose inputs are view after view of the training photos."""
+        views, val = self.views(), self.clean("val", self._course.val)
+        return self._course.lesson(lambda epoch: self.view(epoch % views), val)
 
     def views(self) -> int:
         """Return how many views of each training photo there are."""
