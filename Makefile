@@ -27,8 +27,9 @@ test: lint                            ## all checks and all tests
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
-bench: setup                          ## our benchmark beside a bare loop and litert-benchmark
-	$(BIN)/python tools/bench_against_peers.py
+FILES ?= $(wildcard demo/files/*.tflite demo/files/*.onnx)
+bench: setup                          ## FILES (the demo's) in our benchmark, a bare loop, litert-benchmark
+	$(BIN)/python tools/bench_against_peers.py $(FILES)
 
 clean:                                ## all that was made here
 	rm -rf .venv build dist demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*
