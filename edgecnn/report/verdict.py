@@ -99,15 +99,8 @@ def _headline(best: Row) -> str:
 
 def _because(best: Row, rows: Sequence[Row]) -> list[str]:
     sentences = []
-    timed = [row for row in files(rows) if row.median_ms is not None]
-    known = [row for row in timed if row.top1]
-    if len(known) > 1 and best.top1:
-        sentences.append(
-            f"It is the fastest of {units.plural(len(known), 'measured file')} within "
-            f"{units.plural(round(_CLOSE_POINTS), 'point')} of the best accuracy."
-        )
-    elif len(timed) > 1:
-        sentences.append(f"It is the fastest of {units.plural(len(timed), 'measured file')}.")
+    if place := _place(best, [row for row in files(rows) if row.median_ms is not None]):
+        sentences.append(place)
     if against := _against_float(best, rows):
         sentences.append(against)
     if best.valid is False and best.median_ms is not None:
@@ -117,6 +110,24 @@ def _because(best: Row, rows: Sequence[Row]) -> list[str]:
     if best.top1 is None:
         sentences.append("Its accuracy is unknown: judge it with edgecnn verify.")
     return sentences
+
+
+def _place(best: Row, timed: Sequence[Row]) -> str:
+    """Say among which files it is the fastest; doubted latencies don't count beside a sure one."""
+    sure = [row for row in timed if row.valid is not False or best.valid is False]
+    if len(timed) < 2 or best.median_ms is None:
+        return ""
+    if len(sure) < 2:
+        return "It is the only file here with a latency to be trusted."
+    known = [row for row in sure if row.top1] if best.top1 else []
+    counted = known if len(known) > 1 else sure
+    kind = units.plural(len(counted), "measured file")
+    text = f"It is the fastest of {kind}"
+    if len(sure) < len(timed):
+        text += " whose latency can be trusted,"
+    if counted is known:
+        text += f" within {units.plural(round(_CLOSE_POINTS), 'point')} of the best accuracy"
+    return text.rstrip(",") + "."
 
 
 def _against_float(best: Row, rows: Sequence[Row]) -> str | None:

@@ -104,3 +104,15 @@ def test_slower_is_called_slower() -> None:
     )
     assert "2.0× slower" in found.because
     assert "40.0 points more accurate" in found.because
+
+
+def test_it_is_not_called_the_fastest_of_files_whose_latency_is_in_doubt() -> None:
+    doubted = measurement("flowers-int8.tflite", median=1.0, reasons=("busy machine",))
+    sure = measurement("flowers-float32.tflite", median=2.0)
+    other = measurement("flowers-float32.onnx", median=3.0)
+    assert (
+        "only file here with a latency to be trusted"
+        in verdict(Collected(measurements=(doubted, sure))).because
+    )
+    among = verdict(Collected(measurements=(doubted, sure, other))).because
+    assert "fastest of 2 measured files whose latency can be trusted" in among
