@@ -12,11 +12,16 @@ from typing import Any, ClassVar, Literal, TypeAlias
 from edgecnn.core import files, schema
 from edgecnn.core.errors import InputError
 from edgecnn.core.image import Preprocessing
+from edgecnn.core.normalization import Normalization
 
 Task: TypeAlias = Literal["classify", "localize", "detect", "segment"]
+Padding: TypeAlias = Literal["same", "symmetric"]
 
 MODEL_FILE = "model.keras"
 CARD_FILE = "card.json"
+
+_FIRST_SCHEMA = "edgecnn/checkpoint/1"
+_NORMALIZATION = ("scale", "offset")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -109,8 +114,8 @@ class Card:
 
     Attributes:
         name: The run's name; artefacts are named after it.
-        normalization: (scale, offset) that the model applies to pixels 0..255 itself, as
-            its layer named "normalize"; exports absorb it.
+        normalization: What the model applies to pixels 0..255 itself, as its layer named
+            "normalize"; exports absorb it.
         weights: Where the starting weights came from: "imagenet", "none" or a file's name.
         params: Trainable and other parameters, as Keras counts.
         macs: Multiply-accumulates of one image.
@@ -118,9 +123,11 @@ class Card:
         scores: On the val part, then on the test part, where they exist.
         model_sha256: Hash of ``model.keras``.
         versions: Package name to version, at training.
+        padding: "same" as TensorFlow pads, or "symmetric" as torch does, for its weights.
     """
 
-    SCHEMA: ClassVar[str] = "edgecnn/checkpoint/1"
+    # 2: normalization a channel, and padding; 1 had two numbers for all channels.
+    SCHEMA: ClassVar[str] = "edgecnn/checkpoint/2"
 
     name: str
     task: Task
@@ -128,7 +135,7 @@ class Card:
     arch: str
     alpha: float
     preprocessing: Preprocessing
-    normalization: tuple[float, float]
+    normalization: Normalization
     weights: str
     params: int
     macs: int
@@ -141,6 +148,7 @@ class Card:
     peak_rss_mb: float
     model_sha256: str
     versions: dict[str, str]
+    padding: Padding = "same"
 
     def __post_init__(self) -> None:
         if len(set(self.classes)) != len(self.classes) or len(self.classes) < 2:
@@ -206,7 +214,17 @@ def parse_card(data: Any, *, where: Path) -> Card:
         raise InputError(
             "a card that was edited or cut short", where=where, fix="restore it or train again"
         )
+    if fields.get("schema") == _FIRST_SCHEMA:
+        fields = _from_first(fields)
     return schema.decode(Card, fields, where=where)
+
+
+def _from_first(fields: dict[str, Any]) -> dict[str, Any]:
+    """Bring a card of schema 1 up to date; what is wrong in it `schema.decode` will say."""
+    pair = fields.get("normalization")
+    if isinstance(pair, list) and len(pair) == len(_NORMALIZATION):
+        pair = {name: [value] for name, value in zip(_NORMALIZATION, pair, strict=True)}
+    return {**fields, "schema": Card.SCHEMA, "normalization": pair}
 
 
 def write(

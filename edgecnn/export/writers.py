@@ -8,7 +8,6 @@ from functools import cached_property
 from typing import Any, TypeAlias
 
 import keras
-import numpy as np
 import numpy.typing as npt
 
 from edgecnn.convert import onnx as to_onnx
@@ -16,6 +15,7 @@ from edgecnn.convert import tflite as to_tflite
 from edgecnn.convert.fold import fold_batch_norm
 from edgecnn.convert.frozen import Frozen, freeze
 from edgecnn.core.artifact import FileInput, FileOutput, Format, Io, Scheme
+from edgecnn.core.normalization import Normalization
 from edgecnn.quantize import onnx as onnx_int8
 from edgecnn.quantize import tflite as tflite_int8
 from edgecnn.quantize.grid import input_grid
@@ -31,12 +31,12 @@ class Writers:
 
     Attributes:
         model: The trained network, pixels 0..255 in, probabilities out.
-        normalization: (scale, offset) of its layer "normalize".
+        normalization: Of its layer "normalize".
         photos: Returns the calibration photos, [1, H, W, C] uint8 each, anew at each call.
     """
 
     model: keras.Model
-    normalization: tuple[float, float]
+    normalization: Normalization
     photos: Callable[[], Iterable[Array]]
 
     def make(self, suffix: Format, scheme: Scheme, io: Io) -> bytes:
@@ -69,12 +69,11 @@ class Writers:
         return onnx_int8.quantize(data, observed, input_grid=grid, input_shift=shift, io=io)
 
     def _inputs(self) -> Iterator[Array]:
-        scale, offset = (np.float32(x) for x in self.normalization)
         for photo in self.photos():
-            yield photo.astype(np.float32) * scale + offset
+            yield self.normalization.apply(photo)
 
 
-def file_input(scheme: Scheme, io: Io, normalization: tuple[float, float]) -> FileInput:
+def file_input(scheme: Scheme, io: Io, normalization: Normalization) -> FileInput:
     """Return how pixels become the file's input."""
     if scheme != "int8":
         return FileInput(dtype="float32")

@@ -11,6 +11,8 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from edgecnn.core.normalization import Normalization
+
 Array: TypeAlias = npt.NDArray[Any]
 
 # Below this fraction of the largest channel's scale a channel counts as dead: its weights
@@ -64,17 +66,17 @@ def activation_grid(low: float, high: float) -> Grid:
     return Grid(float(np.float32(scale)), int(np.clip(zero_point, -128, 127)))
 
 
-def input_grid(normalization: tuple[float, float]) -> tuple[Grid, float]:
+def input_grid(normalization: Normalization) -> tuple[Grid, float]:
     """Return the grid on which a camera's bytes are the network's input, and its shift.
 
     Args:
-        normalization: (scale, offset) that the network applies to pixels 0..255.
+        normalization: What the network applies to pixels 0..255; the same for all channels.
 
     Returns:
         The grid, and how much its real values exceed the true ones: 0 where the pixel that
         means zero is whole (EfficientNet-Lite's 127), half a step where it isn't (127.5).
     """
-    scale, offset = normalization
+    (scale, *_), (offset, *_) = normalization.scale, normalization.offset
     pixel = min(max(int(-offset // scale), 0), 255)
     return Grid(scale, pixel - 128), -pixel * scale - offset
 

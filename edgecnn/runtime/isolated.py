@@ -18,7 +18,6 @@ from typing import Any
 
 import numpy as np
 
-import edgecnn
 from edgecnn.core import schema
 from edgecnn.core.artifact import FileInput, FileMetadata, FileOutput
 from edgecnn.core.errors import InputError
@@ -27,6 +26,8 @@ from edgecnn.core.runner import Answer, Scores, Timing
 from edgecnn.runtime import frames
 from edgecnn.runtime.runners import answer, choose_runtime
 from edgecnn.runtime.wiring import Normalization
+
+_PACKAGE = Path(__file__).parents[1] / "__init__.py"
 
 # A batch of large photos takes seconds on a slow board; a runtime that hangs takes for ever.
 LONGEST_SILENCE_S = 300.0
@@ -194,7 +195,7 @@ class IsolatedModel:
 def _start(python: str | Path) -> tuple[subprocess.Popen[bytes], Any]:
     notes = tempfile.TemporaryFile()  # noqa: SIM115 - outlives this function; _stop closes it
     # -P: a file named numpy.py in the user's folder is not ours to run.
-    command = [str(python), "-P", "-c", _START, str(edgecnn.__file__)]
+    command = [str(python), "-P", "-c", _START, str(_PACKAGE)]
     try:
         process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=notes, bufsize=0

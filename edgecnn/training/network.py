@@ -39,9 +39,11 @@ class Network:
         self._learn_statistics = learn_statistics
         layers = [classifier] if body is None else [body, classifier]
         self.trainable: list[Any] = [v for layer in layers for v in layer.trainable_variables]
-        for norm in layers[0].layers if learn_statistics else []:
-            if isinstance(norm, keras.layers.BatchNormalization):
-                norm.momentum = _MOMENTUM
+        inner = layers[0].layers if learn_statistics and body is not None else []
+        for layer in inner:
+            if isinstance(layer, keras.layers.BatchNormalization):
+                layer.momentum = _MOMENTUM
+        self._dropouts = [layer for layer in inner if isinstance(layer, keras.layers.Dropout)]
         self.weights: list[Any] = [v for layer in layers for v in layer.weights]
 
     @property
@@ -58,6 +60,9 @@ class Network:
         """Return logits [N, classes] in training mode; the seed [2] decides the dropout."""
         x = tf.cast(inputs, tf.float32)
         if self._body is not None:
+            for place, layer in enumerate(self._dropouts):
+                state = tf.cast(seed, layer.seed_generator.state.dtype) + place
+                layer.seed_generator.state.assign(state)
             x = self._body(x, training=self._learn_statistics)
         if self._dropout:
             x = tf.nn.experimental.stateless_dropout(x, self._dropout, seed)

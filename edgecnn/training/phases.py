@@ -47,8 +47,8 @@ class Course:
 
     @functools.cached_property
     def pooled(self) -> keras.Model:
-        """From photos to pooled features: the classifier without its head."""
-        return keras.Model(self.model.input, self.model.get_layer("pool").output)
+        """From photos to what the logits are made of: the classifier without its last layer."""
+        return keras.Model(self.model.input, self.model.get_layer("dropout").input)
 
     @property
     def change(self) -> Change | None:

@@ -125,8 +125,9 @@ def _start(recipe: Recipe, classes: int) -> _Start:
         how = dataclasses.replace(how, crop=recipe.crop)
     keras.utils.set_random_seed(recipe.seed)
     body = zoo.build(recipe.arch, shape=how.shape, alpha=recipe.alpha)
-    weights = zoo.load_weights(body, recipe.arch, recipe.weights, alpha=recipe.alpha)
-    return _Start(zoo.attach_head(body, classes, dropout=recipe.dropout), how, weights)
+    model = zoo.attach_head(body, classes, dropout=recipe.dropout)
+    weights = zoo.load_weights(model, recipe.arch, recipe.weights, alpha=recipe.alpha)
+    return _Start(model, how, weights)
 
 
 def _train(dataset: Dataset, recipe: Recipe, start: _Start, work: WorkFolder, *, name: str) -> Card:

@@ -9,9 +9,11 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 with quiet_stderr():
     import tensorflow  # noqa: F401
 
+from edgecnn.zoo.architecture import Architecture
 from edgecnn.zoo.checkpoint import CheckpointRunner, restore, save_model
 from edgecnn.zoo.graph import Cost, cost, cut_points, split
-from edgecnn.zoo.registry import ARCHITECTURES, Architecture, attach_head, build, find
+from edgecnn.zoo.network import attach_head, build
+from edgecnn.zoo.registry import ARCHITECTURES, find
 from edgecnn.zoo.weights import imagenet_head, load_weights
 
 __all__ = [

@@ -20,6 +20,11 @@ def channels_of(channels: int, alpha: float) -> int:
     return rounded if rounded >= 0.9 * wanted else rounded + 8
 
 
+def pooled(x: Tensor, _dropout: float) -> Tensor:
+    """Average each feature over the whole photo: the head of most networks since 2014."""
+    return layers.GlobalAveragePooling2D(name="pool")(x)
+
+
 def conv_bn(
     x: Tensor, channels: int, *, name: str, kernel: int = 1, stride: int = 1, relu: bool = True
 ) -> Tensor:

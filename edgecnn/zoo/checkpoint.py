@@ -9,10 +9,9 @@ import numpy as np
 import tensorflow as tf
 
 from edgecnn.core.checkpoint import Checkpoint
-from edgecnn.core.errors import InputError
 from edgecnn.core.image import Pixels, Preprocessing
 from edgecnn.core.runner import Scores
-from edgecnn.zoo.registry import attach_head, build, find
+from edgecnn.zoo.network import attach_head, build
 from edgecnn.zoo.weight_file import assign, read_keras
 
 
@@ -31,13 +30,12 @@ def restore(checkpoint: Checkpoint) -> keras.Model:
             another network's.
     """
     card = checkpoint.card
-    if find(card.arch).normalization != card.normalization:
-        raise InputError(
-            f"another normalization than {card.arch}'s",
-            where=checkpoint.path,
-            fix="use the version that trained it, or train again",
-        )
-    body = build(card.arch, shape=card.preprocessing.shape, alpha=card.alpha)
+    body = build(
+        card.arch,
+        shape=card.preprocessing.shape,
+        alpha=card.alpha,
+        normalization=card.normalization,
+    )
     model = attach_head(body, len(card.classes))
     assign(model, read_keras(checkpoint.model_path), where=checkpoint.model_path)
     return model

@@ -21,9 +21,8 @@ _STAGES = (
 )
 
 
-def efficientnet_lite0(x: Tensor, alpha: float) -> Tensor:
-    """[N, H, W, 3] in about -1..1 to [N, H/32, W/32, 1280]; comes in one width only."""
-    del alpha
+def efficientnet_lite0(x: Tensor) -> Tensor:
+    """[N, H, W, 3] in about -1..1 to [N, H/32, W/32, 1280]."""
     return _efficientnet_lite(x, width=1.0, depth=1.0)
 
 

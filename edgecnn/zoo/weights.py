@@ -10,6 +10,7 @@ import keras
 from edgecnn.core import files
 from edgecnn.core.errors import InputError, MissingExtra, unknown
 from edgecnn.zoo.download import fetch
+from edgecnn.zoo.network import DROPOUT_LAYER, LOGITS_LAYER
 from edgecnn.zoo.registry import find
 from edgecnn.zoo.weight_file import Array, FileLayer, assign, read_keras, read_torch
 
@@ -25,15 +26,15 @@ _MOBILENET_V2_ALPHAS = (0.35, 0.5, 0.75, 1.0, 1.3, 1.4)
 _MOBILENET_V2_SIZES = (96, 128, 160, 192, 224)
 
 
-def load_weights(body: keras.Model, name: str, source: str, *, alpha: float = 1.0) -> str:
-    """Fill a body with weights.
+def load_weights(model: keras.Model, name: str, source: str, *, alpha: float = 1.0) -> str:
+    """Fill a body, or a classifier up to its logits, with weights.
 
     Args:
-        body: Made by `build`; unchanged when an error is raised.
+        model: Made by `build` or `attach_head`; unchanged when an error is raised.
         name: Its architecture.
         source: "imagenet", "none" (leave the random ones) or a file: ``.weights.h5``,
             ``.h5`` or ``.keras``.
-        alpha: Of the body.
+        alpha: Of the model.
 
     Returns:
         What to write down about them: the source, or the file's name.
@@ -43,6 +44,7 @@ def load_weights(body: keras.Model, name: str, source: str, *, alpha: float = 1.
     """
     if source == "none":
         return source
+    body = _without_logits(model)
     if source != "imagenet":
         path = Path(source)
         if not path.suffix and not path.exists():
@@ -66,6 +68,12 @@ def imagenet_head(name: str) -> tuple[Array, Array]:
         raise InputError("no ImageNet classifier", where=name, fix="use efficientnet_lite0")
     kernel, bias = _read(_lite0_file())[-1].arrays
     return kernel, bias
+
+
+def _without_logits(model: keras.Model) -> keras.Model:
+    if not any(layer.name == LOGITS_LAYER for layer in model.layers):
+        return model
+    return keras.Model(model.input, model.get_layer(DROPOUT_LAYER).input, name=model.name)
 
 
 def _read(path: Path) -> list[FileLayer]:

@@ -16,9 +16,8 @@ _EXIT = (13, 728, 1024, True)
 _LAST = (1536, 2048)
 
 
-def xception(x: Tensor, alpha: float) -> Tensor:
-    """[N, H, W, 3] in -1..1 to [N, H/32, W/32, 2048]; comes in one width only."""
-    del alpha
+def xception(x: Tensor) -> Tensor:
+    """[N, H, W, 3] in -1..1 to [N, H/32, W/32, 2048]."""
     x = _conv(x, 32, stride=2, name="block1_conv1")
     x = _conv(x, 64, stride=1, name="block1_conv2")
     for block, first, second, relu in _ENTRY:

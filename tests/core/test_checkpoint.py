@@ -1,16 +1,18 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from edgecnn.core import checkpoint
+from edgecnn.core import checkpoint, schema
 from edgecnn.core.checkpoint import Card, Checkpoint
 from edgecnn.core.errors import InputError
 from edgecnn.core.image import Preprocessing
+from edgecnn.core.normalization import same_for_all
 
 
 def card(**changes: Any) -> Card:
@@ -21,7 +23,7 @@ def card(**changes: Any) -> Card:
         arch="ds_cnn",
         alpha=1.0,
         preprocessing=Preprocessing(height=32, width=32),
-        normalization=(1 / 127.5, -1.0),
+        normalization=same_for_all(1 / 127.5, -1.0),
         weights="none",
         params=1,
         macs=1,
@@ -121,3 +123,12 @@ def test_a_classifier_has_two_distinct_classes(classes: tuple[str, ...]) -> None
 
 def test_scores_are_found_by_their_part() -> None:
     assert card().scores_on("test") is None
+
+
+def test_a_card_of_the_first_schema_still_loads() -> None:
+    new = schema.encode(card())
+    old = {k: v for k, v in new.items() if k != "padding"}
+    old |= {"schema": "edgecnn/checkpoint/1", "normalization": [1 / 127.5, -1.0]}
+    text = json.dumps(old, sort_keys=True, separators=(",", ":"))
+    old["digest"] = hashlib.sha256(text.encode()).hexdigest()
+    assert checkpoint.parse_card(old, where=Path("card.json")) == card()

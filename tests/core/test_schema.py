@@ -17,6 +17,7 @@ from edgecnn.core.checkpoint import Card
 from edgecnn.core.errors import InputError
 from edgecnn.core.image import Preprocessing
 from edgecnn.core.measurement import Latency, Measurement
+from edgecnn.core.normalization import Normalization
 from edgecnn.core.parity import Parity
 
 numbers = st.floats(allow_nan=False, allow_infinity=False)
@@ -81,6 +82,10 @@ _CONSTRAINED: dict[Any, Any] = {
         width=st.integers(1, 4096),
         channels=st.sampled_from([1, 3]),
         crop=st.floats(0.01, 1),
+    ),
+    Normalization: lambda: st.builds(
+        lambda pairs: Normalization(*zip(*pairs, strict=True)),
+        st.lists(st.tuples(st.floats(-9, 9), st.floats(-9, 9)), min_size=1, max_size=3),
     ),
     Latency: latencies,
     Measurement: measurements,

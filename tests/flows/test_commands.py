@@ -6,6 +6,7 @@ import shlex
 from edgecnn import cli
 from edgecnn.core.checkpoint import Card, DataManifest
 from edgecnn.core.image import Preprocessing
+from edgecnn.core.normalization import same_for_all
 from edgecnn.core.parity import Parity, ParityRow
 from edgecnn.flows.commands import TRAIN_OPTIONS, commands_behind
 from edgecnn.report import Collected
@@ -28,7 +29,7 @@ CARD = Card(
     arch="ds_cnn",
     alpha=1.0,
     preprocessing=Preprocessing(height=8, width=8),
-    normalization=(1.0, 0.0),
+    normalization=same_for_all(1.0, 0.0),
     weights="none",
     params=1,
     macs=1,

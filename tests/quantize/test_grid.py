@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from edgecnn.core.normalization import same_for_all
 from edgecnn.quantize.grid import (
     activation_grid,
     input_grid,
@@ -62,12 +63,12 @@ def test_the_bias_of_a_dead_filter_survives(size):
 
 
 def test_the_input_grid_is_exact_where_the_zero_pixel_is_whole():
-    grid, shift = input_grid((1 / 128, -127 / 128))
+    grid, shift = input_grid(same_for_all(1 / 128, -127 / 128))
     assert (grid.scale, grid.unsigned_zero_point, shift) == (1 / 128, 127, 0.0)
 
 
 def test_the_input_grid_is_half_a_step_off_where_the_zero_pixel_is_not_whole():
-    grid, shift = input_grid((1 / 127.5, -1.0))
+    grid, shift = input_grid(same_for_all(1 / 127.5, -1.0))
     pixels = np.arange(256)
     real = grid.scale * (pixels - grid.unsigned_zero_point)
     np.testing.assert_allclose(real - shift, pixels / 127.5 - 1, atol=1e-12)

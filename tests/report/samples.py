@@ -14,6 +14,7 @@ from edgecnn.core import schema
 from edgecnn.core.checkpoint import Card, ClassScore, DataManifest, Epoch, Phase, Scores
 from edgecnn.core.image import Preprocessing
 from edgecnn.core.measurement import Accuracy, Latency, Measurement, Memory
+from edgecnn.core.normalization import same_for_all
 from edgecnn.core.parity import Check, Flip, Pair, Parity, ParityRow
 from edgecnn.report.collect import ArtifactRow
 
@@ -217,7 +218,7 @@ def card(classes: tuple[str, ...] = CLASSES) -> Card:
         arch="efficientnet_lite0",
         alpha=1.0,
         preprocessing=Preprocessing(height=128, width=128),
-        normalization=(1 / 128, -127 / 128),
+        normalization=same_for_all(1 / 128, -127 / 128),
         weights="imagenet",
         params=3_377_413,
         macs=126_000_000,

@@ -14,6 +14,7 @@ from edgecnn import zoo
 from edgecnn.core import checkpoint as checkpoints
 from edgecnn.core.checkpoint import Card, Checkpoint
 from edgecnn.core.errors import InputError
+from edgecnn.core.normalization import Normalization
 from edgecnn.core.runner import Runner
 
 pytestmark = pytest.mark.tensorflow
@@ -137,6 +138,8 @@ def test_card_of_an_unknown_architecture_gets_the_nearest_name(
         zoo.restore(write(tmp_path / "unknown", model, arch="ds_cn"))
 
 
-def test_card_of_another_normalization_is_refused(model: keras.Model, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="another normalization"):
-        zoo.restore(write(tmp_path / "other", model, normalization=(1.0, 0.0)))
+def test_network_normalizes_as_its_card_says(model: keras.Model, tmp_path: Path) -> None:
+    own = Normalization((0.02, 0.01, 0.01), (-2.0, -1.0, 0.0))
+    other = zoo.restore(write(tmp_path / "other", model, normalization=own))
+    pixels = np.full((1, 4, 4, 3), 200, np.uint8)
+    np.testing.assert_allclose(other.get_layer("normalize")(pixels), own.apply(pixels), atol=1e-6)

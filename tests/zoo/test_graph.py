@@ -10,7 +10,7 @@ from edgecnn import zoo
 pytestmark = pytest.mark.tensorflow
 
 
-@pytest.mark.parametrize("name", zoo.ARCHITECTURES)
+@pytest.mark.parametrize("name", ["ds_cnn", "efficientnet_lite0", "mobilenet_v2", "xception"])
 def test_each_cut_gives_two_models_that_equal_the_whole(name: str) -> None:
     model = zoo.attach_head(zoo.build(name, shape=(72, 72, 3)), 3)
     pixels = np.random.default_rng(0).integers(0, 256, (1, 72, 72, 3)).astype(np.float32)

@@ -84,9 +84,10 @@ def test_network_is_flat_and_pads_inside_its_convolutions(name: str) -> None:
 
 @pytest.mark.parametrize("name", zoo.ARCHITECTURES)
 def test_normalize_layer_does_what_the_registry_says(name: str) -> None:
-    scale, offset = zoo.ARCHITECTURES[name].normalization
     layer = classifier(name).get_layer("normalize")
-    np.testing.assert_allclose(layer(np.array([0.0, 255.0])), [offset, 255 * scale + offset])
+    pixels = np.array([[[[0, 0, 0], [255, 255, 255]]]], np.uint8)
+    expected = zoo.ARCHITECTURES[name].normalization.apply(pixels)
+    np.testing.assert_allclose(layer(pixels), expected, atol=1e-6)
 
 
 def test_grey_pixels_make_a_network_with_one_channel() -> None:
