@@ -23,7 +23,7 @@ lint: setup                           ## style, types, walls between rooms, fres
 
 test: lint                            ## all checks and all tests
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage run -m pytest --numprocesses auto --dist loadfile
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
