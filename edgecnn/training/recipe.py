@@ -25,6 +25,7 @@ class Recipe:
     Attributes:
         weights: "imagenet", "none" (from scratch) or a file of weights.
         size: Side of the square input, pixels.
+        channels: 3 (RGB) or 1 (grey); published weights are for 3.
         crop: Central share of each photo's side that is seen; None: what the architecture's
             weights were made for.
         head_epochs: Passes over the features of the frozen body; 0 leaves the phase out.
@@ -46,6 +47,7 @@ class Recipe:
     arch: str = "efficientnet_lite0"
     alpha: float = 1.0
     size: int = 160
+    channels: int = 3
     weights: str = "imagenet"
     resize: Resize = "cover"
     crop: float | None = 1.0
@@ -67,20 +69,25 @@ class Recipe:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name, lowest, highest in _LIMITS:
-            value = getattr(self, name)
-            if not lowest <= value <= highest:
-                raise ValueError(f"{name} {value} is not within {lowest}..{highest}")
+        self._check_values()
         if isinstance(self.tune_from, float) and not 0 <= self.tune_from < 1:
             raise ValueError(f"tune_from {self.tune_from} is not within 0..1")
         if self.crop is not None and not 0 < self.crop <= 1:
             raise ValueError(f"crop {self.crop} is not within 0..1")
-        if self.augment not in get_args(Strength):
-            raise ValueError(f"augment {self.augment!r} is not light, strong or none")
         if self.head_epochs + self.tune_epochs == 0:
             raise ValueError("head_epochs and tune_epochs are both 0")
         if self.from_scratch and not self.tune_epochs:
             raise ValueError("without weights there is only the second phase: tune_epochs is 0")
+
+    def _check_values(self) -> None:
+        for name, lowest, highest in _LIMITS:
+            value = getattr(self, name)
+            if not lowest <= value <= highest:
+                raise ValueError(f"{name} {value} is not within {lowest}..{highest}")
+        for name, choices in _CHOICES:
+            value = getattr(self, name)
+            if value not in choices:
+                raise ValueError(f"{name} {value!r} is not one of {choices}")
 
     @property
     def from_scratch(self) -> bool:
@@ -104,6 +111,11 @@ _LIMITS = (
     ("dropout", 0.0, 0.95),
     ("patience", 1, 100_000),
     ("seed", 0, 2**31 - 1),
+)
+
+_CHOICES: tuple[tuple[str, tuple[Any, ...]], ...] = (
+    ("augment", get_args(Strength)),
+    ("channels", (1, 3)),
 )
 
 # A whole network with random weights wants more passes and larger steps than a tuned one.

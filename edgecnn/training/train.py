@@ -120,7 +120,9 @@ class _Start:
 
 
 def _start(recipe: Recipe, classes: int) -> _Start:
-    how = zoo.find(recipe.arch).preprocessing(recipe.size, resize=recipe.resize)
+    how = zoo.find(recipe.arch).preprocessing(
+        recipe.size, resize=recipe.resize, channels=recipe.channels
+    )
     if recipe.crop is not None:
         how = dataclasses.replace(how, crop=recipe.crop)
     keras.utils.set_random_seed(recipe.seed)

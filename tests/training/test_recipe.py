@@ -37,6 +37,7 @@ def test_an_option_wins_over_the_file_and_the_file_over_the_default(tmp_path: Pa
         ("[train]\nsize = 4\n", "8..4096"),
         ("[train]\ntune_from = 1.5\n", "tune_from"),
         ("[train]\ncrop = 0.0\n", "crop"),
+        ("[train]\nchannels = 4\n", "channels 4"),
         ("[train]\naugment = 'wild'\n", "augment"),
         ("[train]\nhead_epochs = 0\ntune_epochs = 0\n", "both 0"),
         ("[train]\nweights = 'none'\nhead_epochs = 9\ntune_epochs = 0\n", "tune_epochs is 0"),

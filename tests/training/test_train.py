@@ -204,3 +204,15 @@ def test_without_augmentation_one_view_is_enough(photo_folder: Path, tmp_path: P
     card = train(str(photo_folder), tmp_path / "run", recipe, name="colours").card
     assert card.name == "colours"
     assert [phase.name for phase in card.phases] == ["tune"]
+
+
+def test_a_grey_recipe_makes_a_network_of_one_channel(photo_folder: Path, tmp_path: Path) -> None:
+    recipe = make_recipe(arch="ds_cnn", alpha=0.25, size=32, channels=1, tune_epochs=1)
+    trained = train(str(photo_folder), tmp_path / "grey", recipe)
+    assert trained.card.preprocessing.channels == 1
+    reached, _ = evaluate(
+        zoo.CheckpointRunner(trained),
+        open_data(str(photo_folder), seed=0).parts["test"],
+        split="test",
+    )
+    assert reached.n == trained.card.scores_on("test").n
