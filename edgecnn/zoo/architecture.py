@@ -32,6 +32,8 @@ class Architecture:
         filter: Interpolation that its published weights were made for.
         crop: Central share of a photo that its published weights were made for.
         auxiliary: Layers whose outputs get a classifier of their own while training.
+        bgr_weights: Whether published weights want blue first: their first kernel's input
+            channels turn round on the way in, and pixels stay RGB.
         sources: Values of ``--weights`` besides a file.
     """
 
@@ -44,6 +46,7 @@ class Architecture:
     filter: Filter = "bilinear"
     crop: float = 1.0
     auxiliary: tuple[str, ...] = ()
+    bgr_weights: bool = False
     sources: tuple[str, ...] = ("none",)
 
     def preprocessing(

@@ -3,15 +3,36 @@
 from __future__ import annotations
 
 from edgecnn.core.errors import unknown
-from edgecnn.core.normalization import same_for_all
+from edgecnn.core.normalization import Normalization, same_for_all
+from edgecnn.zoo.alexnet import alexnet, wide_head, zfnet
+from edgecnn.zoo.applications import (
+    MEANS_OFF,
+    inception_v3,
+    resnet50,
+    resnet101,
+    resnet152,
+    vgg16,
+    vgg19,
+)
 from edgecnn.zoo.architecture import Architecture, one_width
 from edgecnn.zoo.ds_cnn import ds_cnn
 from edgecnn.zoo.efficientnet_lite import efficientnet_lite0
+from edgecnn.zoo.googlenet import AUXILIARY, googlenet, se_inception
+from edgecnn.zoo.inception_v4 import inception_v4
+from edgecnn.zoo.lenet import lenet5, lenet_head
 from edgecnn.zoo.mobilenet_v2 import mobilenet_v2
+from edgecnn.zoo.resnet import resnet18, resnet34, resnet50_v1_5
+from edgecnn.zoo.senet import se_resnet50, senet154
 from edgecnn.zoo.tutorial import dense_baseline, dense_head, tutorial_cnn, tutorial_head
 from edgecnn.zoo.xception import xception
 
 _LITE = same_for_all(1 / 128, -127 / 128)
+# ImageNet's mean and deviation of a channel, of pixels 0..1: torchvision's weights
+_MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+_TORCH = Normalization(
+    tuple(1 / (255 * deviation) for deviation in _DEVIATION),
+    tuple(-mean / deviation for mean, deviation in zip(_MEAN, _DEVIATION, strict=True)),
+)
 _PUBLISHED = ("imagenet", "none")
 
 _EDGE = {
@@ -30,12 +51,33 @@ _EDGE = {
 }
 
 _CLASSIC = {
+    "alexnet": Architecture(body=one_width(alexnet), head=wide_head, default_size=227, min_size=67),
     "dense_baseline": Architecture(
         body=one_width(dense_baseline), head=dense_head, default_size=28, min_size=8
     ),
+    "googlenet": Architecture(body=one_width(googlenet), auxiliary=AUXILIARY),
+    "inception_v3": Architecture(body=one_width(inception_v3), default_size=299, min_size=75),
+    "inception_v4": Architecture(body=one_width(inception_v4), default_size=299, min_size=75),
+    "lenet5": Architecture(body=one_width(lenet5), head=lenet_head, default_size=32),
+    "resnet18": Architecture(body=one_width(resnet18), normalization=_TORCH),
+    "resnet34": Architecture(body=one_width(resnet34), normalization=_TORCH),
+    "resnet50": Architecture(body=one_width(resnet50), normalization=MEANS_OFF, bgr_weights=True),
+    "resnet50_v1_5": Architecture(body=one_width(resnet50_v1_5), normalization=_TORCH),
+    "resnet101": Architecture(body=one_width(resnet101), normalization=MEANS_OFF, bgr_weights=True),
+    "resnet152": Architecture(body=one_width(resnet152), normalization=MEANS_OFF, bgr_weights=True),
+    "se_inception": Architecture(body=one_width(se_inception), auxiliary=AUXILIARY),
+    "se_resnet50": Architecture(body=one_width(se_resnet50), normalization=_TORCH),
+    "senet154": Architecture(body=one_width(senet154), normalization=_TORCH),
     "tutorial_cnn": Architecture(
         body=one_width(tutorial_cnn), head=tutorial_head, default_size=150, min_size=46
     ),
+    "vgg16": Architecture(
+        body=one_width(vgg16), head=wide_head, normalization=MEANS_OFF, bgr_weights=True
+    ),
+    "vgg19": Architecture(
+        body=one_width(vgg19), head=wide_head, normalization=MEANS_OFF, bgr_weights=True
+    ),
+    "zfnet": Architecture(body=one_width(zfnet), head=wide_head, default_size=225, min_size=55),
 }
 
 ARCHITECTURES: dict[str, Architecture] = {**_EDGE, **_CLASSIC}
