@@ -49,9 +49,9 @@ def train_options(parser: Parser) -> None:
     add("--views", type=whole(1), metavar="N", help="augmented versions of each photo")
     add(
         "--augment",
-        type=one_of("strength", "light", "strong", "none"),
+        type=one_of("strength", "light", "strong", "flip", "none"),
         metavar="STRENGTH",
-        help="light, strong (default) or none",
+        help="light, strong (default), flip (mirror only) or none",
     )
     add("--split", default="75/15/10", metavar="A/B/C", help="train/val/test (default: 75/15/10)")
     add("--seed", type=whole(0), metavar="N", help="of the split and of all that is random")

@@ -39,6 +39,15 @@ class Amounts:
 
 
 AMOUNTS: dict[Strength, Amounts] = {
+    "flip": Amounts(
+        shift=0.0,
+        rotation=0.0,
+        zoom=0.0,
+        stretch=0.0,
+        brightness=0.0,
+        contrast=0.0,
+        saturation=0.0,
+    ),
     "light": Amounts(
         shift=0.06,
         rotation=8.0,
@@ -64,7 +73,7 @@ class Augment(keras.layers.Layer):
     """Flip, shift, rotate, zoom, then change brightness, contrast and saturation.
 
     Args:
-        strength: "light" or "strong".
+        strength: "flip" (nothing but that), "light" or "strong".
         flip: Mirror every second photo.
     """
 
@@ -83,6 +92,9 @@ class Augment(keras.layers.Layer):
         """
         draws = tf.random.stateless_uniform((tf.shape(pixels)[0], 9), seed, -1.0, 1.0)
         x = tf.cast(pixels, tf.float32)
+        if self.strength == "flip":  # nothing to resample
+            mirrored = (draws[:, 0] < 0) & self.flip
+            return tf.where(mirrored[:, None, None, None], x[:, :, ::-1], x)
         return self._lit(self._moved(x, draws[:, :6]), draws[:, 6:])
 
     def _moved(self, x: Any, draws: Any) -> Any:

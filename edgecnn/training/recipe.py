@@ -13,7 +13,7 @@ from edgecnn.core import files, schema
 from edgecnn.core.errors import InputError, unknown
 from edgecnn.core.image import Resize
 
-Strength: TypeAlias = Literal["light", "strong", "none"]
+Strength: TypeAlias = Literal["light", "strong", "flip", "none"]
 
 _TOML_LIMIT_BYTES = 1_000_000
 
@@ -30,6 +30,8 @@ class Recipe:
             weights were made for.
         head_epochs: Passes over the features of the frozen body; 0 leaves the phase out.
         tune_epochs: Passes of the second phase, or of training from scratch.
+        augment: How far photos are changed in training; "flip" only mirrors them, which is
+            enough for a small network that has few epochs or many photos.
         views: Differently augmented versions of each photo that go through the frozen
             part; epoch after epoch takes the next one, then the first again.
         flip: Whether a mirrored photo is still of its class; None: yes, but for digits.
@@ -151,7 +153,7 @@ def make_recipe(file: Path | None = None, **options: Any) -> Recipe:
     arch = given.get("arch", Recipe.arch)
     if arch not in zoo.ARCHITECTURES:
         raise unknown("architecture", arch, zoo.ARCHITECTURES, where="--arch")
-    if "imagenet" not in zoo.ARCHITECTURES[arch].sources:
+    if "imagenet" not in zoo.sources(arch):
         given = {"weights": "none", **given}
     if given.get("weights") == "none":
         given = {**_SCRATCH, **given}

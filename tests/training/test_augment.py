@@ -14,7 +14,7 @@ def changed(augment: Augment, pixels: np.ndarray, seed: int = 1) -> np.ndarray:
     return np.asarray(augment(pixels, np.array([seed, 0])))
 
 
-@pytest.mark.parametrize("strength", ["light", "strong"])
+@pytest.mark.parametrize("strength", ["light", "strong", "flip"])
 def test_changed_photos_stay_photos(strength: str) -> None:
     out = changed(Augment(strength), photos())
     assert out.shape == photos().shape
@@ -46,6 +46,16 @@ def test_about_every_second_photo_is_mirrored_unless_flips_are_off() -> None:
     assert 0.35 < share < 0.65
     kept = changed(Augment("light", flip=False), ramp)
     assert (kept[:, :, -4:].mean((1, 2, 3)) > kept[:, :, :4].mean((1, 2, 3))).all()
+
+
+def test_flip_mirrors_and_changes_nothing_else() -> None:
+    pixels = photos(40)
+    out = changed(Augment("flip"), pixels)
+    kept = (out == pixels).all((1, 2, 3))
+    mirrored = (out == pixels[:, :, ::-1]).all((1, 2, 3))
+    assert (kept ^ mirrored).all()
+    assert 10 < kept.sum() < 30
+    assert np.array_equal(changed(Augment("flip", flip=False), pixels), pixels)
 
 
 def test_the_middle_of_a_photo_stays_near_the_middle() -> None:
