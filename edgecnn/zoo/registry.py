@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from edgecnn.core.errors import unknown
 from edgecnn.core.normalization import Normalization, same_for_all
 from edgecnn.zoo.alexnet import alexnet, wide_head, zfnet
@@ -15,16 +17,38 @@ from edgecnn.zoo.applications import (
     vgg19,
 )
 from edgecnn.zoo.architecture import Architecture, one_width
+from edgecnn.zoo.blocks import Tensor
 from edgecnn.zoo.ds_cnn import ds_cnn
-from edgecnn.zoo.efficientnet_lite import efficientnet_lite0
+from edgecnn.zoo.efficientnet import (
+    efficientnet_b0,
+    efficientnet_lite0,
+    efficientnet_lite1,
+    efficientnet_lite2,
+    efficientnet_lite3,
+    efficientnet_lite4,
+)
 from edgecnn.zoo.googlenet import AUXILIARY, googlenet, se_inception
 from edgecnn.zoo.inception_v4 import inception_v4
 from edgecnn.zoo.lenet import lenet5, lenet_head
+from edgecnn.zoo.mnasnet import mnasnet
+from edgecnn.zoo.mobilenet_v1 import mobilenet_v1
 from edgecnn.zoo.mobilenet_v2 import mobilenet_v2
+from edgecnn.zoo.mobilenet_v3 import (
+    mobilenet_v3_large,
+    mobilenet_v3_large_minimalistic,
+    mobilenet_v3_small,
+    mobilenet_v3_small_minimalistic,
+    widening_head,
+)
+from edgecnn.zoo.mobilenet_v4 import (
+    mobilenet_v4_conv_medium,
+    mobilenet_v4_conv_small,
+    mobilenet_v4_head,
+)
 from edgecnn.zoo.resnet import resnet18, resnet34, resnet50_v1_5
 from edgecnn.zoo.senet import se_resnet50, senet154
 from edgecnn.zoo.tutorial import dense_baseline, dense_head, tutorial_cnn, tutorial_head
-from edgecnn.zoo.xception import xception
+from edgecnn.zoo.xception import xception, xception_small
 
 _LITE = same_for_all(1 / 128, -127 / 128)
 # ImageNet's mean and deviation of a channel, of pixels 0..1: torchvision's weights
@@ -35,19 +59,62 @@ _TORCH = Normalization(
 )
 _PUBLISHED = ("imagenet", "none")
 
+
+def _lite(
+    body: Callable[[Tensor], Tensor], *, size: int, sources: tuple[str, ...] = ("none",)
+) -> Architecture:
+    # Source of crop and filter: tensorflow/tpu, efficientnet/preprocessing.py
+    return Architecture(
+        body=one_width(body),
+        normalization=_LITE,
+        default_size=size,
+        filter="bicubic",
+        crop=size / (size + 32),
+        sources=sources,
+    )
+
+
 _EDGE = {
     "ds_cnn": Architecture(body=ds_cnn, default_size=96, has_alpha=True),
-    "efficientnet_lite0": Architecture(
-        body=one_width(efficientnet_lite0),
-        normalization=_LITE,
-        filter="bicubic",
-        crop=0.875,
-        sources=_PUBLISHED,
-    ),
+    "efficientnet_b0": Architecture(body=one_width(efficientnet_b0), normalization=_TORCH),
+    "efficientnet_lite0": _lite(efficientnet_lite0, size=224, sources=_PUBLISHED),
+    "efficientnet_lite1": _lite(efficientnet_lite1, size=240),
+    "efficientnet_lite2": _lite(efficientnet_lite2, size=260),
+    "efficientnet_lite3": _lite(efficientnet_lite3, size=280),
+    "efficientnet_lite4": _lite(efficientnet_lite4, size=300),
+    "mnasnet": Architecture(body=mnasnet, has_alpha=True),
+    "mobilenet_v1": Architecture(body=mobilenet_v1, has_alpha=True),
     "mobilenet_v2": Architecture(body=mobilenet_v2, has_alpha=True, sources=_PUBLISHED),
+    "mobilenet_v3_large": Architecture(
+        body=mobilenet_v3_large,
+        head=widening_head(1280, features=960, activation="hard_silu"),
+        has_alpha=True,
+    ),
+    "mobilenet_v3_large_minimalistic": Architecture(
+        body=mobilenet_v3_large_minimalistic,
+        head=widening_head(1280, features=960, activation="relu"),
+        has_alpha=True,
+    ),
+    "mobilenet_v3_small": Architecture(
+        body=mobilenet_v3_small,
+        head=widening_head(1024, features=576, activation="hard_silu"),
+        has_alpha=True,
+    ),
+    "mobilenet_v3_small_minimalistic": Architecture(
+        body=mobilenet_v3_small_minimalistic,
+        head=widening_head(1024, features=576, activation="relu"),
+        has_alpha=True,
+    ),
+    "mobilenet_v4_conv_medium": Architecture(
+        body=one_width(mobilenet_v4_conv_medium), head=mobilenet_v4_head, default_size=256
+    ),
+    "mobilenet_v4_conv_small": Architecture(
+        body=one_width(mobilenet_v4_conv_small), head=mobilenet_v4_head
+    ),
     "xception": Architecture(
         body=one_width(xception), default_size=299, min_size=71, sources=_PUBLISHED
     ),
+    "xception_small": Architecture(body=one_width(xception_small)),
 }
 
 _CLASSIC = {
