@@ -7,6 +7,7 @@ import warnings
 from typing import Any
 
 from edgecnn.convert.frozen import INPUT_NAME, OUTPUT_NAME, Frozen
+from edgecnn.convert.onnx_layout import channels_first
 from edgecnn.core.errors import MissingExtra
 from edgecnn.core.quiet import quiet_stderr
 
@@ -33,14 +34,30 @@ def float32(frozen: Frozen) -> bytes:
     with warnings.catch_warnings(), quiet_stderr():
         warnings.simplefilter("ignore")
         proto, _ = tf2onnx.convert.from_graph_def(
-            frozen.function.graph.as_graph_def(),
+            _with_plain_sums(frozen.function.graph.as_graph_def()),
             name="edgecnn",
             input_names=inputs,
             output_names=outputs,
             opset=OPSET,
         )
+    channels_first(proto.graph)
     _rename(proto.graph, {inputs[0]: INPUT_NAME, outputs[0]: OUTPUT_NAME})
     return bytes(proto.SerializeToString())
+
+
+def _with_plain_sums(graph: Any) -> Any:
+    """Return the graph without sums of two tensors that look like a bias.
+
+    Keras 3.15 adds the 1x1 maps of one photo as a bias, and tf2onnx 1.17 gives it to a
+    convolution that has one already.
+    """
+    squeezed = {node.name for node in graph.node if node.op == "Squeeze"}
+    for node in graph.node:
+        layout = node.attr["data_format"].s if "data_format" in node.attr else b"NHWC"
+        if node.op == "BiasAdd" and node.input[1] in squeezed and layout == b"NHWC":
+            node.op = "AddV2"
+            node.attr.pop("data_format", None)
+    return graph
 
 
 def _rename(graph: Any, names: dict[str, str]) -> None:

@@ -61,3 +61,21 @@ def test_converting_prints_nothing(separable_network, capfd):
     tflite.float32(frozen)
     onnx.float32(frozen)
     assert capfd.readouterr() == ("", "")
+
+
+def test_onnx_adds_two_convolutions_of_one_place():
+    """Keras sees a bias in a tensor [1, 1, 1, C]; the convolution before it has one already."""
+    import keras
+    import onnxruntime
+    from keras import layers
+
+    from edgecnn.convert import onnx
+    from edgecnn.convert.frozen import freeze
+
+    image = keras.Input((3, 3, 2))
+    ways = [layers.Conv2D(4, 3, bias_initializer="ones")(image) for _ in range(2)]
+    model = keras.Model(image, layers.ReLU()(layers.Add()(ways)))
+    photo = np.random.default_rng(0).normal(size=(1, 3, 3, 2)).astype(np.float32)
+    session = onnxruntime.InferenceSession(onnx.float32(freeze(model)))
+    (answer,) = session.run(["scores"], {"image": photo})
+    np.testing.assert_allclose(answer, model(photo), atol=1e-5)
