@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 _LEAST_TEXT = 20  # a column of words that is narrower is no longer read
+_ENDLESS = 100_000
 _PIPE_WIDTH = 160  # a table in a file or a pipe is not cut at the usual 80 columns
 
 # A name in a file may set a colour, at worst; it can't move the cursor or the title.
@@ -76,12 +77,14 @@ def _print_part(part: Any, out: TextIO) -> None:
 
 def _needs(table: Table, console: Console) -> int:
     """Return the columns of the terminal below which a table would lose numbers or names."""
-    widths = []
-    for column in table.columns:
-        cells = [column.header, *column.cells]
-        widest = max(console.measure(cell).maximum for cell in cells)
-        widths.append(widest if column.no_wrap else min(widest, _LEAST_TEXT))
-    return sum(widths) + 2 * len(widths)
+    endless = console.options.update(width=_ENDLESS)
+    widest = [
+        max(console.measure(cell, options=endless).maximum for cell in (c.header, *c.cells))
+        for c in table.columns
+    ]
+    between = console.measure(table, options=endless).maximum - sum(widest)
+    columns = zip(table.columns, widest, strict=True)
+    return between + sum(w if c.no_wrap else min(w, _LEAST_TEXT) for c, w in columns)
 
 
 def _listed(table: Table) -> list[str]:

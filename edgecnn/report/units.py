@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 NONE = "–"
 """What stands where there is no number."""
@@ -81,6 +83,30 @@ def rough(value: float | None) -> str:
 def plural(number: int, noun: str, many: str = "") -> str:
     """Return ``1 photo``, ``600 photos``; ``many`` where adding an s is wrong."""
     return f"{number:,} {noun if number == 1 else many or noun + 's'}"
+
+
+def sizes(axes: Sequence[int]) -> str:
+    """Return ``112×112×32``; an axis of unknown length is a question mark."""
+    return "×".join("?" if axis < 0 else str(axis) for axis in axes)
+
+
+def operation(layer: Mapping[str, Any]) -> str:
+    """Return what a layer does: ``Conv2D 3×3 /2``, with its dilation as ``d2``.
+
+    Args:
+        layer: op, kernel, stride and dilation, as `inspect` gives them.
+    """
+    parts = [str(layer["op"])]
+    if layer.get("kernel"):
+        parts.append(sizes(layer["kernel"]))
+        stride, dilation = layer.get("stride") or (1,), layer.get("dilation") or (1,)
+        parts += [f"{sign}{_one_or_all(each)}" for sign, each in (("/", stride), ("d", dilation))
+                  if max(each) > 1]  # fmt: skip
+    return " ".join(parts)
+
+
+def _one_or_all(axes: Sequence[int]) -> str:
+    return str(axes[0]) if len(set(axes)) == 1 else sizes(axes)
 
 
 def times(ratio: float) -> str:

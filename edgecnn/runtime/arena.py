@@ -12,10 +12,20 @@ from __future__ import annotations
 import bisect
 import dataclasses
 
-from edgecnn.runtime.tflite import Graph
+from edgecnn.runtime import operations
+from edgecnn.runtime.tflite import Graph, Operator
 
 # kDefaultArenaAlignment of tensorflow/lite/arena_planner.h: a cache line.
 ALIGNMENT = 64
+
+# Operations whose kernels lay windows out as rows: whether each value of the input is spread
+# over its window, and the axis of the weights that is not in a row.
+_ROWS = {
+    "CONV_2D": (False, 0),
+    "CONV_3D": (False, 4),
+    "TRANSPOSE_CONV": (True, 3),
+    "CONV_3D_TRANSPOSE": (True, 4),
+}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -81,13 +91,48 @@ def peak_bytes(graph: Graph) -> int:
 
 
 def planned_arena_bytes(graph: Graph) -> int:
-    """Return the size of the arena that the plan needs for one inference.
+    """Return the size of the arena that the plan needs for the activations of one inference."""
+    return _planned(graph, lifetimes(graph))
 
-    What kernels ask for on top while they run (LiteRT's im2col and hybrid scratch without
-    XNNPACK) is not in the file and not in this figure.
+
+def runtime_arena_bytes(graph: Graph) -> int:
+    """Return the size of the arena that LiteRT plans without a delegate, its scratch included.
+
+    Its kernels lay the windows of a convolution out as rows before they multiply. XNNPACK,
+    the delegate that is used by default, does not, and keeps activations outside the arena.
+
+    Source: tensorflow/lite/kernels/conv.cc, conv3d.cc, transpose_conv.cc.
     """
+    lives = lifetimes(graph)
+    for step, operator in enumerate(graph.operators):
+        scratch = _scratch_bytes(graph, operator)
+        if scratch:
+            lives[len(graph.tensors) + step] = Life(bytes=scratch, first=step, last=step)
+    return _planned(graph, lives)
+
+
+def _scratch_bytes(graph: Graph, operator: Operator) -> int:
+    if operator.name not in _ROWS or not operator.outputs or min(operator.inputs[:3]) < 0:
+        return 0
+    spreads, channel = _ROWS[operator.name]
+    weights = graph.tensors[operator.inputs[1]]
+    data = graph.tensors[operator.inputs[2 if spreads else 0]]
+    window = operations.window_of(graph, operator)
+    if window is None or len(weights.shape) <= channel or not data.shape:
+        return 0
+    if not spreads and max((*window.kernel, *window.stride, *window.dilation)) == 1:
+        return 0  # each pixel is a row already
+    values = data if spreads else graph.tensors[operator.outputs[0]]
+    places = operations.elements(values) // max(abs(values.shape[-1]), 1)
+    row = operations.elements(weights) // max(weights.shape[channel], 1)
+    # Sums of products of a spreading kernel are as wide as its accumulator.
+    width = 4 if spreads else data.bytes // max(operations.elements(data), 1)
+    return places * row * width
+
+
+def _planned(graph: Graph, lifes: dict[int, Life]) -> int:
     end = max(len(graph.operators) - 1, 0)
-    lives = sorted(lifetimes(graph).items(), key=lambda item: _order(*item, end=end))
+    lives = sorted(lifes.items(), key=lambda item: _order(*item, end=end))
     placed: list[tuple[int, int, int, int]] = []  # start, stop, first, last; by start
     size = 0
     for _, life in lives:

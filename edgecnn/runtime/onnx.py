@@ -8,20 +8,32 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from edgecnn.core.errors import InputError, MissingExtra
-from edgecnn.runtime.tflite import MAX_TENSORS, Graph, Operator, Tensor
+from edgecnn.core.errors import InputError, MissingExtra, unknown
+from edgecnn.runtime.tflite import MAX_TENSORS, MAX_VALUES, Graph, Operator, Options, Tensor
 
 _QUANTIZING = ("QuantizeLinear", "DequantizeLinear")
+# Kernels, strides, pads, axes: two numbers an axis at most.
+_MAX_NUMBERS = 16
+_WHOLE_NUMBERS = (6, 7)  # TensorProto.INT32, INT64
 
 
-def read(data: bytes, *, where: str | Path) -> Graph:
+def read(
+    data: bytes, *, where: str | Path, shapes: Mapping[str, tuple[int, ...]] | None = None
+) -> Graph:
     """Parse an ONNX file; weights kept in other files are left there.
 
+    Args:
+        data: The file.
+        where: The file's name, for errors.
+        shapes: Sizes of inputs that the file leaves open, by name. An open first axis of
+            the others counts as a batch of one.
+
     Raises:
-        InputError: not an ONNX model, or a damaged one.
+        InputError: not an ONNX model, a damaged one, or another number of axes than given.
         MissingExtra: the onnx package is not installed.
     """
     try:
@@ -33,7 +45,13 @@ def read(data: bytes, *, where: str | Path) -> Graph:
         model = onnx.load_model_from_string(data)
         if len(model.graph.node) > MAX_TENSORS:
             raise ValueError(f"more than {MAX_TENSORS} operations")
-        return _Reader(shape_inference.infer_shapes(model)).graph(len(data))
+        _refuse_circles(model.graph)
+        batches = _open_batches(model.graph)
+        _fix_inputs(model.graph, shapes or {}, where)
+        inferred = shape_inference.infer_shapes(model, data_prop=True)
+        return _Reader(inferred, batches - {*(shapes or {})}).graph(len(data))
+    except InputError:
+        raise
     # The package's errors have no common base but Exception.
     except Exception as error:
         reason = (str(error).splitlines() or [""])[0][:200]
@@ -42,10 +60,49 @@ def read(data: bytes, *, where: str | Path) -> Graph:
         ) from error
 
 
+def _refuse_circles(graph: Any) -> None:
+    """Refuse operations that read what only a later one makes: no order could run them."""
+    computed = {name for node in graph.node for name in node.output if name}
+    made: set[str] = set()
+    for node in graph.node:
+        if any(name in computed and name not in made for name in node.input):
+            raise ValueError(f"{node.op_type} reads what only a later operation makes")
+        made.update(node.output)
+
+
+def _open_batches(graph: Any) -> set[str]:
+    """Return the inputs and outputs whose number of images is left open."""
+    ends = {value.name: value.type.tensor_type.shape.dim for value in (*graph.input, *graph.output)}
+    return {name for name, axes in ends.items() if len(axes) > 1 and not axes[0].dim_value}
+
+
+def _fix_inputs(graph: Any, shapes: Mapping[str, tuple[int, ...]], where: str | Path) -> None:
+    """Write the given sizes into the inputs; a batch that is left open is one image."""
+    constants = {tensor.name for tensor in graph.initializer}
+    inputs = {value.name: value.type.tensor_type for value in graph.input}
+    for name in shapes:
+        if name not in inputs:
+            raise unknown("input", name, inputs.keys() - constants, where=str(where))
+    for name, kind in inputs.items():
+        axes, given = kind.shape.dim, shapes.get(name)
+        if given is not None and len(given) != len(axes) and kind.HasField("shape"):
+            raise InputError(
+                f"{len(given)} sizes for the {len(axes)} axes of {name!r}",
+                where=where,
+                fix="give as many",
+            )
+        if given is not None:
+            kind.shape.ClearField("dim")
+            for size in given:
+                kind.shape.dim.add(dim_value=size)
+        elif len(axes) > 1 and not axes[0].dim_value:
+            axes[0].dim_value = 1
+
+
 class _Reader:
     """Turns names into places: ONNX's graph speaks of tensors by name."""
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Any, open_batches: set[str]) -> None:
         self._model = model
         self._source = model.graph
         self._constants = {tensor.name: tensor for tensor in self._source.initializer}
@@ -57,7 +114,8 @@ class _Reader:
             value.name: value.type.tensor_type
             for value in (*self._source.value_info, *self._source.input, *self._source.output)
         }
-        self._scales: dict[str, tuple[tuple[float, ...], tuple[int, ...]]] = {}
+        self._open_batches = open_batches
+        self._scales: dict[str, tuple[tuple[float, ...], tuple[int, ...], int]] = {}
         self._stand_ins = self._find_stand_ins()
         self._tensors: dict[str, Tensor] = {}
         self._places: dict[str, int] = {}
@@ -100,7 +158,7 @@ class _Reader:
                 stand_ins[before] = after
         return stand_ins
 
-    def _quantization(self, node: Any) -> tuple[tuple[float, ...], tuple[int, ...]]:
+    def _quantization(self, node: Any) -> tuple[tuple[float, ...], tuple[int, ...], int]:
         from onnx import numpy_helper
 
         numbers = [
@@ -110,7 +168,9 @@ class _Reader:
         ]
         scales = tuple(map(float, numbers[0])) if numbers else ()
         zero_points = tuple(map(int, numbers[1])) if len(numbers) > 1 else (0,) * len(scales)
-        return scales, zero_points
+        axis = next((a.i for a in node.attribute if a.name == "axis"), 1)
+        # One scale has no axis; of several the format's default is the second one.
+        return scales, zero_points, axis if len(scales) > 1 else 0
 
     def _is_notation(self, node: Any) -> bool:
         if node.op_type not in _QUANTIZING:
@@ -126,7 +186,7 @@ class _Reader:
             version=1,
             inputs=tuple(self._place(name) if name else -1 for name in names),
             outputs=tuple(self._place(name) for name in node.output if name),
-            options={},
+            options=_options(node),
         )
 
     def _place(self, name: str) -> int:
@@ -141,14 +201,17 @@ class _Reader:
 
         constant, value = self._constants.get(name), self._values.get(name)
         shape: tuple[int, ...] = ()
+        symbols: tuple[str, ...] = ()
         number = 0
         if constant is not None:
             shape, number = tuple(constant.dims), constant.data_type
-        elif value is not None:
+        elif value is not None and value.HasField("shape"):
             shape = tuple(axis.dim_value or -1 for axis in value.shape.dim)
+            symbols = tuple(axis.dim_param for axis in value.shape.dim)
+            shape = (-1, *shape[1:]) if name in self._open_batches else shape
             number = value.elem_type
         dtype = tensor_dtype_to_np_dtype(number) if number else None
-        scales, zero_points = self._scales.get(name, ((), ()))
+        scales, zero_points, axis = self._scales.get(name, ((), (), 0))
         return Tensor(
             name=name,
             shape=shape,
@@ -157,5 +220,31 @@ class _Reader:
             bytes=math.prod(map(abs, shape)) * (dtype.itemsize if dtype is not None else 0),
             scales=scales,
             zero_points=zero_points,
-            quantized_dimension=0,
+            quantized_dimension=axis % max(len(shape), 1),
+            values=_values(constant) if constant is not None else (),
+            symbols=symbols if any(symbols) else (),
         )
+
+
+def _values(constant: Any) -> tuple[int, ...]:
+    from onnx import numpy_helper
+
+    is_short = constant.data_type in _WHOLE_NUMBERS and math.prod(constant.dims) <= MAX_VALUES
+    is_here = not constant.external_data
+    numbers = numpy_helper.to_array(constant) if is_short and is_here else None
+    return () if numbers is None else tuple(map(int, numbers.reshape(-1)))
+
+
+def _options(node: Any) -> Options:
+    """Return a node's attributes that are numbers or words."""
+    from onnx import AttributeProto, helper
+
+    options: Options = {}
+    for attribute in node.attribute:
+        if attribute.type in (AttributeProto.INT, AttributeProto.FLOAT):
+            options[attribute.name] = helper.get_attribute_value(attribute)
+        elif attribute.type == AttributeProto.STRING:
+            options[attribute.name] = attribute.s.decode("utf-8", "replace")
+        elif attribute.type == AttributeProto.INTS and len(attribute.ints) <= _MAX_NUMBERS:
+            options[attribute.name] = tuple(attribute.ints)
+    return options

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from edgecnn.core.errors import InputError
 from edgecnn.runtime.flatbuffer import Buffer, FlatbufferError, Table
@@ -21,6 +21,11 @@ IDENTIFIER = b"TFL3"
 # The largest image networks have some thousand tensors; planning memory is quadratic in them.
 MAX_TENSORS = 20_000
 _MAX_RANK = 16
+# Axes, orders and paddings; weights are never copied.
+MAX_VALUES = 8
+_WHOLE_NUMBERS = {"int32": "<i4", "int64": "<i8"}
+
+Options: TypeAlias = "dict[str, int | float | str | tuple[int, ...]]"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -37,6 +42,8 @@ class Tensor:
         zero_points: As many as scales.
         quantized_dimension: The axis of the channels.
         is_variable: State that survives an inference.
+        values: Content of a short constant of whole numbers, such as axes.
+        symbols: What an ONNX file calls the axes whose size it leaves open; "" for others.
     """
 
     name: str
@@ -48,6 +55,8 @@ class Tensor:
     zero_points: tuple[int, ...]
     quantized_dimension: int
     is_variable: bool = False
+    values: tuple[int, ...] = ()
+    symbols: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -59,14 +68,14 @@ class Operator:
         version: Of the operation's definition.
         inputs: Places in the graph's tensors; -1 is an optional input left out.
         outputs: Places in the graph's tensors.
-        options: stride_h, padding, activation, ... of the common operations.
+        options: stride_h, padding, activation, ... of the common operations; ONNX's attributes.
     """
 
     name: str
     version: int
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
-    options: dict[str, int | float | str]
+    options: Options
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -116,7 +125,7 @@ def read(data: bytes, *, where: str | Path) -> Graph:
 
 def _graph(model: Table, *, size: int) -> Graph:
     codes = [_opcode(code) for code in model.tables(1)]
-    buffers = [_stored_bytes(buffer, size) for buffer in model.tables(4)]
+    buffers = [(_stored_bytes(buffer, size), buffer) for buffer in model.tables(4)]
     subgraphs = list(model.tables(2))
     if not subgraphs:
         raise FlatbufferError("no graph")
@@ -125,6 +134,9 @@ def _graph(model: Table, *, size: int) -> Graph:
         raise FlatbufferError(f"more than {MAX_TENSORS} tensors")
     tensors = tuple(_tensor(tensor, buffers) for tensor in main.tables(0))
     operators = tuple(_operator(table, codes, len(tensors)) for table in main.tables(3))
+    inputs = _places(main, 1, len(tensors))
+    variables = [place for place, tensor in enumerate(tensors) if tensor.is_variable]
+    _refuse_circles(operators, {*inputs, *variables})
     opcodes: dict[str, int] = {}
     for name, version in codes:
         opcodes[name] = max(version, opcodes.get(name, 0))
@@ -132,12 +144,21 @@ def _graph(model: Table, *, size: int) -> Graph:
         description=model.text(3),
         tensors=tensors,
         operators=operators,
-        inputs=_places(main, 1, len(tensors)),
+        inputs=inputs,
         outputs=_places(main, 2, len(tensors)),
         opcodes=dict(sorted(opcodes.items())),
         size=size,
         subgraphs=len(subgraphs),
     )
+
+
+def _refuse_circles(operators: tuple[Operator, ...], there: set[int]) -> None:
+    """Refuse operations that read what only a later one makes: no order could run them."""
+    computed = {place for operator in operators for place in operator.outputs}
+    for operator in operators:
+        if any(place in computed and place not in there for place in operator.inputs):
+            raise FlatbufferError(f"{operator.name} reads what only a later operation makes")
+        there.update(operator.outputs)
 
 
 def _opcode(code: Table) -> tuple[str, int]:
@@ -162,7 +183,7 @@ def _stored_bytes(buffer: Table, size: int) -> int:
     return length
 
 
-def _tensor(table: Table, buffers: list[int]) -> Tensor:
+def _tensor(table: Table, buffers: list[tuple[int, Table]]) -> Tensor:
     shape = _integers(table, 0, "<i4")
     if len(shape) > _MAX_RANK or any(axis < -1 for axis in shape):
         raise FlatbufferError(f"a tensor of shape {shape[: _MAX_RANK + 1]}")
@@ -170,7 +191,9 @@ def _tensor(table: Table, buffers: list[int]) -> Tensor:
     place = table.integer(2, "I")
     if place >= max(len(buffers), 1):
         raise FlatbufferError(f"buffer {place} of {len(buffers)}")
-    stored = buffers[place] if buffers else 0
+    stored = buffers[place][0] if buffers else 0
+    is_short = 0 < stored <= MAX_VALUES * bits // 8 and dtype in _WHOLE_NUMBERS
+    values = _integers(buffers[place][1], 0, _WHOLE_NUMBERS[dtype]) if is_short else ()
     quantization = table.table(4)
     scales, zero_points, axis = _quantization(quantization) if quantization else ((), (), 0)
     return Tensor(
@@ -183,6 +206,7 @@ def _tensor(table: Table, buffers: list[int]) -> Tensor:
         zero_points=zero_points,
         quantized_dimension=axis,
         is_variable=bool(table.integer(5, "?")),
+        values=values,
     )
 
 
@@ -210,8 +234,8 @@ def _operator(table: Table, codes: list[tuple[str, int]], tensors: int) -> Opera
     )
 
 
-def _options(given: Table, kind: int) -> dict[str, int | float | str]:
-    options: dict[str, int | float | str] = {}
+def _options(given: Table, kind: int) -> Options:
+    options: Options = {}
     for field, (name, code, default) in OPTIONS.get(kind, {}).items():
         if isinstance(code, tuple):
             options[name] = _choice(code, given.integer(field, "b", default))

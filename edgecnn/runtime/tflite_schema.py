@@ -119,6 +119,18 @@ OPTIONS: dict[int, Options] = {
         2: ("stride_h", "i", 0),
         3: ("activation", ACTIVATIONS, 0),
     },
+    # BatchMatMulOptions, Conv3DOptions
+    101: {0: ("adj_x", "?", 0), 1: ("adj_y", "?", 0)},
+    106: {
+        0: ("padding", PADDINGS, 0),
+        1: ("stride_d", "i", 0),
+        2: ("stride_w", "i", 0),
+        3: ("stride_h", "i", 0),
+        4: ("activation", ACTIVATIONS, 0),
+        5: ("dilation_d", "i", 1),
+        6: ("dilation_w", "i", 1),
+        7: ("dilation_h", "i", 1),
+    },
     # ResizeNearestNeighborOptions, LeakyReluOptions
     74: {0: ("align_corners", "?", 0), 1: ("half_pixel_centers", "?", 0)},
     75: {0: ("alpha", "f", 0)},

@@ -11,7 +11,8 @@ with quiet_stderr():
 
 from edgecnn.zoo.architecture import Architecture
 from edgecnn.zoo.checkpoint import CheckpointRunner, restore, save_model
-from edgecnn.zoo.graph import Cost, cost, cut_points, split
+from edgecnn.zoo.cost import Cost, cost
+from edgecnn.zoo.graph import cut_points, split
 from edgecnn.zoo.network import attach_head, build
 from edgecnn.zoo.registry import ARCHITECTURES, find
 from edgecnn.zoo.weights import imagenet_head, load_weights

@@ -43,8 +43,8 @@ def test_layers_add_up_and_go_into_json(tiny_files: Path) -> None:
     facts = inspect(tiny_files / "tiny-int8.tflite")
     for total in ("params", "macs"):
         assert facts[total] == sum(layer[total] for layer in facts["layers"])
-    keys = {"name", "op", "output_shape", "params", "macs", "bytes"}
-    assert all(set(layer) == keys for layer in facts["layers"])
+    promised = {"name", "op", "output_shape", "params", "macs", "bytes"}
+    assert all(set(layer) > promised for layer in facts["layers"])
     assert json.loads(json.dumps(facts, allow_nan=False)) == facts
 
 

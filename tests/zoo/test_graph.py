@@ -1,9 +1,7 @@
 from __future__ import annotations
 
-import keras
 import numpy as np
 import pytest
-from keras import layers
 
 from edgecnn import zoo
 
@@ -54,36 +52,3 @@ def test_parts_can_be_cut_again_and_share_the_layers() -> None:
 def test_a_place_that_a_second_tensor_bypasses_is_no_cut(at: str) -> None:
     with pytest.raises(ValueError, match="cannot be cut"):
         zoo.split(zoo.build("ds_cnn", shape=(64, 64, 3)), at)
-
-
-def test_cost_counts_each_kind_of_kernel() -> None:
-    image = keras.Input((8, 8, 3))
-    x = layers.Conv2D(4, 3, strides=2, padding="same", name="conv")(image)  # 16 places
-    x = layers.DepthwiseConv2D(3, padding="same", name="depthwise")(x)
-    x = layers.SeparableConv2D(8, 3, padding="same", use_bias=False, name="separable")(x)
-    x = layers.GlobalAveragePooling2D(name="pool")(x)
-    model = keras.Model(image, layers.Dense(2, name="dense")(x))
-    macs = {row.name: row.macs for row in zoo.cost(model).layers}
-    assert macs == {
-        "conv": 16 * 27 * 4,
-        "depthwise": 16 * 9 * 4,
-        "separable": 16 * (9 * 4 + 4 * 8),
-        "pool": 0,
-        "dense": 16,
-    }
-
-
-def test_cost_agrees_with_itself_and_with_keras() -> None:
-    model = zoo.attach_head(zoo.build("ds_cnn", shape=(64, 64, 3)), 10)
-    cost = zoo.cost(model)
-    assert cost.params == model.count_params() == sum(row.params for row in cost.layers)
-    assert cost.macs == sum(row.macs for row in cost.layers)
-
-
-def test_activation_peak_is_the_widest_moment() -> None:
-    image = keras.Input((4, 4, 2))  # 128 bytes
-    wide = layers.Conv2D(8, 1, name="wide")(image)  # 512 bytes
-    wide = layers.ReLU(name="relu")(wide)  # in place
-    y = layers.Conv2D(2, 1, name="narrow")(wide)  # 128 bytes, while the image waits
-    model = keras.Model(image, layers.Add(name="add")([image, y]))
-    assert zoo.cost(model).activation_peak_bytes == 128 + 512 + 128
