@@ -6,12 +6,14 @@ first gives both formats the same weights, and quantization the weights that wil
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
 
 import keras
 import numpy as np
 import numpy.typing as npt
+
+from edgecnn.core.normalization import Normalization, same_for_all
 
 Array: TypeAlias = npt.NDArray[Any]
 
@@ -52,6 +54,58 @@ def fold_batch_norm(model: keras.Model, *, start: str | None = None) -> keras.Mo
         elif layer.name not in folded and layer.get_weights():
             copy.get_layer(layer.name).set_weights(layer.get_weights())
     return copy
+
+
+def fold_channels(model: keras.Model, normalization: Normalization) -> Normalization | None:
+    """Let the first convolutions do what a normalization does to each channel differently.
+
+    An integer file's input has one grid for all channels, so that a camera's bytes fit it.
+    Exact but for the zero padding at the border: the pixel that means zero becomes the mean
+    of the channels' ones.
+
+    Args:
+        model: Takes what ``normalization`` makes of pixels; its weights are changed.
+        normalization: One scale and offset a channel.
+
+    Returns:
+        The normalization that the model then takes, the same for all channels; None, and
+        nothing is changed, where others than plain convolutions with a bias read the input.
+    """
+    readers = list(_first_layers(model))
+    if not all(_is_plain(layer) for layer in readers):
+        return None
+    scale, offset = (np.asarray(v, np.float64) for v in (normalization.scale, normalization.offset))
+    common = float(scale.mean())
+    zero = round(float((-offset / scale).mean()))
+    for layer in readers:
+        kernel, bias = (np.asarray(w, np.float64) for w in layer.get_weights())
+        shift = kernel * (offset + zero * scale)[:, None]
+        kept = (2,) if isinstance(layer, keras.layers.DepthwiseConv2D) else ()
+        axes = tuple(axis for axis in (0, 1, 2) if axis not in kept)
+        bias = bias + shift.sum(axis=axes).reshape(bias.shape)
+        kernel = kernel * (scale / common)[:, None]
+        layer.set_weights([kernel.astype(np.float32), bias.astype(np.float32)])
+    return same_for_all(common, -common * zero)
+
+
+def _first_layers(model: keras.Model) -> Iterator[keras.Layer]:
+    """Yield the layers that read the input, or the input with a border of zeros."""
+    tensors = {id(model.input)}
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.InputLayer):
+            continue
+        sources = [t for node in layer._inbound_nodes for t in node.input_tensors]
+        if not any(id(tensor) in tensors for tensor in sources):
+            continue
+        if isinstance(layer, keras.layers.ZeroPadding2D):
+            tensors.add(id(layer.output))
+        else:
+            yield layer
+
+
+def _is_plain(layer: keras.Layer) -> bool:
+    is_convolution = isinstance(layer, keras.layers.Conv2D | keras.layers.DepthwiseConv2D)
+    return is_convolution and layer.use_bias and getattr(layer, "groups", 1) == 1
 
 
 def _foldable(model: keras.Model) -> dict[str, keras.Layer]:

@@ -6,7 +6,9 @@ several times faster, and keeps the converter from writing variables as resource
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+from collections.abc import Iterator
 from typing import Any
 
 import tensorflow as tf  # isort: skip - before keras, or the converter fails later
@@ -43,5 +45,20 @@ def freeze(model: keras.Model, *, batch: int = 1) -> Frozen:
         return tf.identity(model(image, training=False), name=OUTPUT_NAME)
 
     signature = tf.TensorSpec(shape, tf.float32, name=INPUT_NAME)
-    concrete = tf.function(infer).get_concrete_function(signature)
+    with _without_inner_functions():
+        concrete = tf.function(infer).get_concrete_function(signature)
     return Frozen(convert_variables_to_constants_v2(concrete), shape)
+
+
+@contextlib.contextmanager
+def _without_inner_functions() -> Iterator[None]:
+    """Trace calls of compiled functions as the operations in them.
+
+    Keras puts a grouped convolution into a function for XLA, which tf2onnx does not open.
+    """
+    before = tf.config.functions_run_eagerly()
+    tf.config.run_functions_eagerly(True)
+    try:
+        yield
+    finally:
+        tf.config.run_functions_eagerly(before)

@@ -31,7 +31,7 @@ from edgecnn.core.errors import InputError, unknown
 from edgecnn.data import Example
 from edgecnn.export.checks import check_file
 from edgecnn.export.photos import choose_photos
-from edgecnn.export.writers import Writers, file_input, file_output
+from edgecnn.export.writers import Writers, file_output
 from edgecnn.quantize import SCHEMES
 from edgecnn.quantize import onnx as onnx_int8
 from edgecnn.runtime import load, metadata
@@ -146,8 +146,9 @@ class _Exporter:
         started = time.perf_counter()
         io: Io = self.options.io if scheme == "int8" else "float32"
         path = self.out / file_name(self.card.name, scheme, suffix)
-        content = self.writers.make(suffix, scheme, io)
-        opcodes = check_file(content, suffix, scheme=scheme, io=io, where=path)
+        made = self.writers.make(suffix, scheme, io)
+        content, in_float = made.content, made.float_operations
+        opcodes = check_file(content, suffix, scheme=scheme, io=io, where=path, in_float=in_float)
         about = FileMetadata(
             name=self.card.name,
             task=self.card.task,
@@ -156,7 +157,7 @@ class _Exporter:
             format=suffix,
             scheme=scheme,
             preprocessing=self.card.preprocessing,
-            input=file_input(scheme, io, self.card.normalization),
+            input=self.writers.file_input(scheme, io),
             output=file_output(scheme, io),
             source_sha256=self.card.model_sha256,
             calibration=self.photos.calibration if scheme == "int8" else None,
@@ -166,6 +167,8 @@ class _Exporter:
         )
         measured = self._measure(metadata.embed(content, about), path.name)
         warnings = self._warnings(content, about, measured)
+        if in_float:
+            warnings += (f"computed in float, for want of an int8 kernel: {', '.join(in_float)}",)
         about = dataclasses.replace(about, measured=measured, warnings=warnings)
         content = metadata.embed(content, about)
         files.write_bytes(path, content)

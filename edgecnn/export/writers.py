@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from functools import cached_property
 from typing import Any, TypeAlias
 
@@ -12,17 +12,21 @@ import numpy.typing as npt
 
 from edgecnn.convert import onnx as to_onnx
 from edgecnn.convert import tflite as to_tflite
-from edgecnn.convert.fold import fold_batch_norm
+from edgecnn.convert.fold import fold_batch_norm, fold_channels
 from edgecnn.convert.frozen import Frozen, freeze
 from edgecnn.core.artifact import FileInput, FileOutput, Format, Io, Scheme
-from edgecnn.core.normalization import Normalization
+from edgecnn.core.normalization import Normalization, same_for_all
 from edgecnn.quantize import onnx as onnx_int8
 from edgecnn.quantize import tflite as tflite_int8
 from edgecnn.quantize.grid import input_grid
+from edgecnn.quantize.quantized import Quantized
 
 Array: TypeAlias = npt.NDArray[Any]
 
 NORMALIZE_LAYER = "normalize"
+
+
+_PIXELS = same_for_all(1.0, 0.0)
 
 
 @dataclasses.dataclass
@@ -39,14 +43,14 @@ class Writers:
     normalization: Normalization
     photos: Callable[[], Iterable[Array]]
 
-    def make(self, suffix: Format, scheme: Scheme, io: Io) -> bytes:
-        """Return the file's bytes, without metadata."""
+    def make(self, suffix: Format, scheme: Scheme, io: Io) -> Quantized:
+        """Return the file's bytes, without metadata, and what in an int8 file stays in float."""
         if scheme == "int8":
             return self._int8(suffix, io)
         if suffix == "onnx":
             data = to_onnx.float32(self._pixels)
-            return onnx_int8.float16(data) if scheme == "float16" else data
-        return getattr(to_tflite, scheme)(self._pixels)
+            return Quantized(onnx_int8.float16(data) if scheme == "float16" else data, ())
+        return Quantized(getattr(to_tflite, scheme)(self._pixels), ())
 
     @cached_property
     def _pixels(self) -> Frozen:
@@ -54,33 +58,38 @@ class Writers:
         return freeze(fold_batch_norm(self.model))
 
     @cached_property
-    def _normalized(self) -> Frozen:
-        """The graph behind the normalization: an integer file's input grid absorbs it."""
-        return freeze(fold_batch_norm(self.model, start=NORMALIZE_LAYER))
+    def _normalized(self) -> tuple[Frozen, Normalization]:
+        """The graph that takes what an integer file's input grid makes of pixels, and that.
 
-    def _int8(self, suffix: Format, io: Io) -> bytes:
-        grid, shift = input_grid(self.normalization)
+        One grid for all channels: where their normalizations differ, the first convolution
+        takes over the difference; where there is none, the graph normalizes in integers.
+        """
+        model = fold_batch_norm(self.model, start=NORMALIZE_LAYER)
+        if self.normalization.is_scalar:
+            return freeze(model), self.normalization
+        folded = fold_channels(model, self.normalization)
+        return (freeze(model), folded) if folded else (self._pixels, _PIXELS)
+
+    def _int8(self, suffix: Format, io: Io) -> Quantized:
+        frozen, normalization = self._normalized
+        grid, shift = input_grid(normalization)
+        inputs = (normalization.apply(photo) for photo in self.photos())
         if suffix == "tflite":
-            data = to_tflite.float32(self._normalized)
-            seen = tflite_int8.observe(data, self._inputs())
+            data = to_tflite.float32(frozen)
+            seen = tflite_int8.observe(data, inputs)
             return tflite_int8.quantize(data, seen, input_grid=grid, input_shift=shift, io=io)
-        data = to_onnx.float32(self._normalized)
-        observed = onnx_int8.observe(data, self._inputs())
+        data = to_onnx.float32(frozen)
+        observed = onnx_int8.observe(data, inputs)
         return onnx_int8.quantize(data, observed, input_grid=grid, input_shift=shift, io=io)
 
-    def _inputs(self) -> Iterator[Array]:
-        for photo in self.photos():
-            yield self.normalization.apply(photo)
-
-
-def file_input(scheme: Scheme, io: Io, normalization: Normalization) -> FileInput:
-    """Return how pixels become the file's input."""
-    if scheme != "int8":
-        return FileInput(dtype="float32")
-    if io != "float32":
-        return FileInput(dtype=io, offset=-128.0 if io == "int8" else 0.0)
-    grid, _ = input_grid(normalization)
-    return FileInput(dtype=io, scale=grid.scale, offset=-grid.scale * grid.unsigned_zero_point)
+    def file_input(self, scheme: Scheme, io: Io) -> FileInput:
+        """Return how pixels become the file's input."""
+        if scheme != "int8":
+            return FileInput(dtype="float32")
+        if io != "float32":
+            return FileInput(dtype=io, offset=-128.0 if io == "int8" else 0.0)
+        grid, _ = input_grid(self._normalized[1])
+        return FileInput(dtype=io, scale=grid.scale, offset=-grid.scale * grid.unsigned_zero_point)
 
 
 def file_output(scheme: Scheme, io: Io) -> FileOutput:

@@ -50,6 +50,9 @@ class Grid:
 PROBABILITY = Grid(1 / 256, -128)
 """What TFLite's integer softmax and sigmoid write, whatever was observed."""
 
+SIGNED_UNIT = Grid(1 / 128, 0)
+"""What TFLite's integer tanh writes."""
+
 
 def activation_grid(low: float, high: float) -> Grid:
     """Return the asymmetric grid over a range, widened so that zero is exact.

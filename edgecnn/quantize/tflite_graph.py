@@ -5,6 +5,7 @@ Thin helpers over the schema that the runtime's own wheel carries.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from typing import Any, TypeAlias
 
@@ -73,6 +74,29 @@ def give_buffer(model: Any, tensor: Any, values: Array) -> None:
     buffer.data = np.frombuffer(values.tobytes(), np.uint8)
     tensor.buffer = len(model.buffers)
     model.buffers.append(buffer)
+
+
+def quantization(scales: Array, zero_points: Array, axis: int) -> Any:
+    """Return a tensor's quantization: one scale and zero point, or one a channel of an axis."""
+    parameters = schema.QuantizationParametersT()
+    parameters.scale = scales
+    parameters.zeroPoint = zero_points
+    parameters.quantizedDimension = axis
+    return parameters
+
+
+def new_tensor(model: Any, like: int, suffix: str) -> int:
+    """Add a copy of a tensor under another name; return its place."""
+    graph = model.subgraphs[0]
+    tensor = copy.copy(graph.tensors[like])
+    tensor.name = name_of(tensor) + suffix
+    graph.tensors.append(tensor)
+    return len(graph.tensors) - 1
+
+
+def replace(places: Array, old: int, new: int) -> Array:
+    """Return an operation's inputs or outputs with another tensor instead of one."""
+    return np.where(np.asarray(places) == old, new, places).astype(np.int32)
 
 
 def new_operator(model: Any, name: str, source: int, target: int) -> Any:

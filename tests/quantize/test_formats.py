@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edgecnn.core.errors import InputError
+from edgecnn.core.normalization import same_for_all
 from edgecnn.quantize.grid import input_grid
 
 pytestmark = [pytest.mark.tensorflow, pytest.mark.slow]
 
-NORMALIZATION = (1 / 127.5, -1.0)
+NORMALIZATION = same_for_all(1 / 127.5, -1.0)
 
 
 @pytest.fixture(scope="module")
@@ -35,9 +35,11 @@ def quantized(floats, pictures):
     grid, shift = input_grid(NORMALIZATION)
 
     def make(name, io="uint8"):
-        return rooms[name].quantize(
+        made = rooms[name].quantize(
             floats[name], seen[name], input_grid=grid, input_shift=shift, io=io
         )
+        assert made.float_operations == ()
+        return made.content
 
     return make
 
@@ -157,24 +159,3 @@ def test_half_precision_onnx_weights_halve_the_file_and_keep_the_answers(floats,
         for content in (floats["onnx"], small)
     )
     np.testing.assert_allclose(before, after, atol=5e-3)
-
-
-@pytest.mark.parametrize("name", ["tflite", "onnx"])
-def test_an_operation_without_integer_form_is_named(name, pictures):
-    import keras
-    from keras import layers, ops
-
-    from edgecnn.convert import onnx as to_onnx
-    from edgecnn.convert import tflite as to_tflite
-    from edgecnn.convert.frozen import freeze
-    from edgecnn.quantize import onnx, tflite
-
-    image = keras.Input((32, 32, 3))
-    x = layers.Conv2D(4, 3)(image)
-    frozen = freeze(keras.Model(image, layers.Dense(5)(layers.Flatten()(ops.cos(x)))))
-    convert, room = {"tflite": (to_tflite, tflite), "onnx": (to_onnx, onnx)}[name]
-    content = convert.float32(frozen)
-    seen = room.observe(content, [pictures[:1].astype(np.float32)])
-    grid, shift = input_grid(NORMALIZATION)
-    with pytest.raises(InputError, match=r"(?i)operation cos has no integer form"):
-        room.quantize(content, seen, input_grid=grid, input_shift=shift, io="uint8")
