@@ -418,6 +418,7 @@ CLASSIC = (
         macs_millions=12_280,
         macs_from=TIMM,
         features=1536,
+        stands_in="inception_v3",
     ),
     Row(
         arch="resnet18",
@@ -454,6 +455,7 @@ CLASSIC = (
         macs_millions=4089,
         macs_from=TORCHVISION,
         features=2048,
+        stands_in="se_resnet50",
     ),
     Row(
         arch="resnet101",
