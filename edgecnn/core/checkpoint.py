@@ -15,7 +15,7 @@ from edgecnn.core.image import Preprocessing
 from edgecnn.core.normalization import Normalization
 
 Task: TypeAlias = Literal["classify", "localize", "detect", "segment"]
-Padding: TypeAlias = Literal["same", "symmetric"]
+Padding: TypeAlias = Literal["same", "symmetric", "caffe"]
 
 MODEL_FILE = "model.keras"
 CARD_FILE = "card.json"
@@ -123,7 +123,8 @@ class Card:
         scores: On the val part, then on the test part, where they exist.
         model_sha256: Hash of ``model.keras``.
         versions: Package name to version, at training.
-        padding: "same" as TensorFlow pads, or "symmetric" as torch does, for its weights.
+        padding: Of strided layers, as its weights were trained: "same" as TensorFlow pads,
+            "symmetric" as torch does, "caffe" as that does: only convolutions symmetric.
     """
 
     # 2: normalization a channel, and padding; 1 had two numbers for all channels.

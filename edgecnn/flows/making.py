@@ -14,6 +14,5 @@ def make_classifier(
     with needs("building a network", "train"):
         from edgecnn import zoo
     shape = zoo.find(name).preprocessing(size, channels=channels).shape
-    model = zoo.attach_head(zoo.build(name, shape=shape, alpha=alpha), classes)
-    zoo.load_weights(model, name, weights, alpha=alpha)
-    return model
+    start = zoo.open_weights(name, weights, alpha=alpha, size=size)
+    return zoo.classifier(name, classes, shape=shape, alpha=alpha, weights=start)

@@ -116,7 +116,7 @@ class _Start:
 
     model: keras.Model
     how: Preprocessing
-    weights: str
+    weights: zoo.Weights
 
 
 def _start(recipe: Recipe, classes: int) -> _Start:
@@ -126,9 +126,11 @@ def _start(recipe: Recipe, classes: int) -> _Start:
     if recipe.crop is not None:
         how = dataclasses.replace(how, crop=recipe.crop)
     keras.utils.set_random_seed(recipe.seed)
-    body = zoo.build(recipe.arch, shape=how.shape, alpha=recipe.alpha)
-    model = zoo.attach_head(body, classes, dropout=recipe.dropout)
-    weights = zoo.load_weights(model, recipe.arch, recipe.weights, alpha=recipe.alpha)
+    name, alpha = recipe.arch, recipe.alpha
+    weights = zoo.open_weights(name, recipe.weights, alpha=alpha, size=how.height)
+    model = zoo.classifier(
+        name, classes, shape=how.shape, alpha=alpha, dropout=recipe.dropout, weights=weights
+    )
     return _Start(model, how, weights)
 
 
@@ -161,8 +163,9 @@ def _train(dataset: Dataset, recipe: Recipe, start: _Start, work: WorkFolder, *,
         arch=recipe.arch,
         alpha=recipe.alpha,
         preprocessing=how,
-        normalization=zoo.find(recipe.arch).normalization,
-        weights=start.weights,
+        normalization=start.weights.normalization or zoo.find(recipe.arch).normalization,
+        padding=start.weights.padding,
+        weights=start.weights.label,
         params=cost.params,
         macs=cost.macs,
         recipe=dataclasses.asdict(recipe),

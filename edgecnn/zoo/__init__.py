@@ -15,21 +15,23 @@ from edgecnn.zoo.cost import Cost, cost
 from edgecnn.zoo.graph import cut_points, split
 from edgecnn.zoo.network import attach_head, build
 from edgecnn.zoo.registry import ARCHITECTURES, find
-from edgecnn.zoo.weights import imagenet_head, load_weights
+from edgecnn.zoo.weights import Weights, classifier, open_weights, sources
 
 __all__ = [
     "ARCHITECTURES",
     "Architecture",
     "CheckpointRunner",
     "Cost",
+    "Weights",
     "attach_head",
     "build",
+    "classifier",
     "cost",
     "cut_points",
     "find",
-    "imagenet_head",
-    "load_weights",
+    "open_weights",
     "restore",
     "save_model",
+    "sources",
     "split",
 ]

@@ -12,7 +12,7 @@ from edgecnn.core.checkpoint import Checkpoint
 from edgecnn.core.image import Pixels, Preprocessing
 from edgecnn.core.runner import Scores
 from edgecnn.zoo.network import attach_head, build
-from edgecnn.zoo.weight_file import assign, read_keras
+from edgecnn.zoo.weights import assign
 
 
 def save_model(model: keras.Model, path: Path) -> None:
@@ -35,9 +35,10 @@ def restore(checkpoint: Checkpoint) -> keras.Model:
         shape=card.preprocessing.shape,
         alpha=card.alpha,
         normalization=card.normalization,
+        padding=card.padding,
     )
     model = attach_head(body, len(card.classes))
-    assign(model, read_keras(checkpoint.model_path), where=checkpoint.model_path)
+    assign(model, checkpoint.model_path)
     return model
 
 

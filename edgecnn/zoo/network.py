@@ -5,8 +5,10 @@ from __future__ import annotations
 import keras
 from keras import layers
 
+from edgecnn.core.checkpoint import Padding
 from edgecnn.core.errors import InputError
 from edgecnn.core.normalization import Normalization
+from edgecnn.zoo.padding import repadded
 from edgecnn.zoo.registry import find
 
 INPUT_LAYER = "image"
@@ -21,6 +23,7 @@ def build(
     shape: tuple[int, int, int],
     alpha: float = 1.0,
     normalization: Normalization | None = None,
+    padding: Padding = "same",
 ) -> keras.Model:
     """Make a body with random weights: pixels to features, one flat functional graph.
 
@@ -29,6 +32,7 @@ def build(
         shape: Height, width and channels of the pixels, which are float32 0..255.
         alpha: Multiple of the paper's channels.
         normalization: Of the weights that will come in; None is the architecture's own.
+        padding: Of the weights that will come in: torch's want "symmetric".
 
     Raises:
         InputError: no such architecture, or one that has no such size or alpha.
@@ -45,7 +49,8 @@ def build(
         raise InputError(f"alpha {alpha}", where=name, fix=fix)
     image = keras.Input(shape, name=INPUT_LAYER)
     pixels = _normalize(normalization or architecture.normalization)(image)
-    return keras.Model(image, architecture.body(pixels, alpha), name=name)
+    body = keras.Model(image, architecture.body(pixels, alpha), name=name)
+    return body if padding == "same" else repadded(body, padding)
 
 
 def attach_head(body: keras.Model, classes: int, *, dropout: float = 0.2) -> keras.Model:

@@ -102,106 +102,106 @@ class Unpickler:
             _INSTRUCTIONS[code](self)
         return self._stack.pop()
 
-    def push(self, value: Any) -> None:
+    def _push(self, value: Any) -> None:
         self._stack.append(value)
 
-    def pop(self) -> Any:
+    def _pop(self) -> Any:
         return self._stack.pop()
 
-    def number(self, layout: str) -> Any:
+    def _number(self, layout: str) -> Any:
         return struct.unpack(layout, self.take(struct.calcsize(layout)))[0]
 
-    def line(self) -> str:
+    def _line(self) -> str:
         end = self._data.index(b"\n", self._at)
         text = self.take(end - self._at).decode()
         self.take(1)
         return text
 
-    def mark(self) -> None:
+    def _mark(self) -> None:
         self._marks.append(len(self._stack))
 
-    def pop_to_mark(self) -> list[Any]:
+    def _pop_to_mark(self) -> list[Any]:
         start = self._marks.pop()
         items = self._stack[start:]
         del self._stack[start:]
         return items
 
-    def memorize(self, key: int) -> None:
+    def _memorize(self, key: int) -> None:
         self._memo[key] = self._stack[-1]
 
-    def recall(self, key: int) -> None:
-        self.push(self._memo[key])
+    def _recall(self, key: int) -> None:
+        self._push(self._memo[key])
 
-    def name(self) -> None:
-        name = self.line(), self.line()
+    def _name(self) -> None:
+        name = self._line(), self._line()
         if name not in _NAMES:
             raise ValueError(f"{'.'.join(name)[:80]} is not admitted")
-        self.push(name)
+        self._push(name)
 
-    def call(self) -> None:
-        arguments, function = self.pop(), self.pop()
+    def _call(self) -> None:
+        arguments, function = self._pop(), self._pop()
         if function == _ORDERED_DICT and arguments == ():
-            self.push({})
+            self._push({})
         elif function == _PARAMETER and isinstance(arguments[0], TensorView):
-            self.push(arguments[0])
+            self._push(arguments[0])
         elif function == _TENSOR:
             (key, storage), offset, shape, strides = arguments[:4]
-            self.push(TensorView(key, storage, offset, shape, strides))
+            self._push(TensorView(key, storage, offset, shape, strides))
         else:
             raise ValueError("a call that makes no tensor")
 
-    def storage(self) -> None:
-        kind, (_, storage), key = self.pop()[:3]
+    def _storage(self) -> None:
+        kind, (_, storage), key = self._pop()[:3]
         if kind != "storage" or storage not in STORAGES:
             raise ValueError("a reference to something else than a storage")
-        self.push((key, storage))
+        self._push((key, storage))
 
-    def tuple_of(self, count: int) -> None:
-        items = [self.pop() for _ in range(count)]
-        self.push(tuple(reversed(items)))
+    def _tuple_of(self, count: int) -> None:
+        items = [self._pop() for _ in range(count)]
+        self._push(tuple(reversed(items)))
 
-    def set_item(self) -> None:
-        value, key = self.pop(), self.pop()
+    def _set_item(self) -> None:
+        value, key = self._pop(), self._pop()
         self._stack[-1][key] = value
 
-    def set_items(self) -> None:
-        items = self.pop_to_mark()
+    def _set_items(self) -> None:
+        items = self._pop_to_mark()
         self._stack[-1].update(zip(items[::2], items[1::2], strict=True))
 
-    def append_items(self, items: list[Any]) -> None:
+    def _append_items(self, items: list[Any]) -> None:
         self._stack[-1].extend(items)
 
 
 # Opcodes of pickle's protocol 2: PEP 307 and the comments in CPython's pickletools.
 _INSTRUCTIONS: dict[bytes, Callable[[Unpickler], Any]] = {
     b"\x80": lambda r: r.take(1),  # PROTO
-    b"\x8a": lambda r: r.push(int.from_bytes(r.take(r.number("<B")), "little", signed=True)),
-    b"K": lambda r: r.push(r.number("<B")),
-    b"M": lambda r: r.push(r.number("<H")),
-    b"J": lambda r: r.push(r.number("<i")),
-    b"G": lambda r: r.push(r.number(">d")),
-    b"X": lambda r: r.push(r.take(r.number("<I")).decode()),
-    b"N": lambda r: r.push(None),
-    b"\x88": lambda r: r.push(True),
-    b"\x89": lambda r: r.push(False),
-    b"}": lambda r: r.push({}),
-    b"]": lambda r: r.push([]),
-    b")": lambda r: r.push(()),
-    b"(": lambda r: r.mark(),
-    b"t": lambda r: r.push(tuple(r.pop_to_mark())),
-    b"\x85": lambda r: r.tuple_of(1),
-    b"\x86": lambda r: r.tuple_of(2),
-    b"\x87": lambda r: r.tuple_of(3),
-    b"s": lambda r: r.set_item(),
-    b"u": lambda r: r.set_items(),
-    b"e": lambda r: r.append_items(r.pop_to_mark()),
-    b"a": lambda r: r.append_items([r.pop()]),
-    b"q": lambda r: r.memorize(r.number("<B")),
-    b"r": lambda r: r.memorize(r.number("<I")),
-    b"h": lambda r: r.recall(r.number("<B")),
-    b"j": lambda r: r.recall(r.number("<I")),
-    b"c": lambda r: r.name(),
-    b"R": lambda r: r.call(),
-    b"Q": lambda r: r.storage(),
-    b"b": lambda r: r.pop(),  # BUILD: attributes of the dictionary, which no one needs
+    b"\x8a": lambda r: r._push(int.from_bytes(r.take(r._number("<B")), "little", signed=True)),
+    b"K": lambda r: r._push(r._number("<B")),
+    b"M": lambda r: r._push(r._number("<H")),
+    b"J": lambda r: r._push(r._number("<i")),
+    b"G": lambda r: r._push(r._number(">d")),
+    b"X": lambda r: r._push(r.take(r._number("<I")).decode()),
+    b"N": lambda r: r._push(None),
+    b"\x88": lambda r: r._push(True),
+    b"\x89": lambda r: r._push(False),
+    b"}": lambda r: r._push({}),
+    b"]": lambda r: r._push([]),
+    b")": lambda r: r._push(()),
+    b"(": lambda r: r._mark(),
+    b"t": lambda r: r._push(tuple(r._pop_to_mark())),
+    b"\x85": lambda r: r._tuple_of(1),
+    b"\x86": lambda r: r._tuple_of(2),
+    b"\x87": lambda r: r._tuple_of(3),
+    b"s": lambda r: r._set_item(),
+    b"u": lambda r: r._set_items(),
+    b"e": lambda r: r._append_items(r._pop_to_mark()),
+    b"a": lambda r: r._append_items([r._pop()]),
+    b"q": lambda r: r._memorize(r._number("<B")),
+    b"r": lambda r: r._memorize(r._number("<I")),
+    b"h": lambda r: r._recall(r._number("<B")),
+    b"j": lambda r: r._recall(r._number("<I")),
+    b"c": lambda r: r._name(),
+    b"R": lambda r: r._call(),
+    b"Q": lambda r: r._storage(),
+    b"b": lambda r: r._pop(),  # BUILD: attributes of the dictionary, which no one needs
 }

