@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from edgecnn.core.errors import InputError, MissingExtra, unknown
+from edgecnn.runtime.onnx_integer import INTEGER_OPERATIONS
 from edgecnn.runtime.tflite import MAX_TENSORS, MAX_VALUES, Graph, Operator, Options, Tensor
 
 _QUANTIZING = ("QuantizeLinear", "DequantizeLinear")
@@ -145,6 +146,7 @@ class _Reader:
         """Return the integer tensor that stands for each float one between Q and DQ."""
         uses = Counter(name for node in self._source.node for name in set(node.input))
         ends = {value.name for value in (*self._source.input, *self._source.output)}
+        in_float = self._touched_in_float()
         stand_ins = {}
         for node in self._source.node:
             if node.op_type not in _QUANTIZING:
@@ -152,11 +154,21 @@ class _Reader:
             before, after = node.input[0], node.output[0]
             integer = after if node.op_type == "QuantizeLinear" else before
             self._scales[integer] = self._quantization(node)
+            if (before if integer == after else after) in in_float:
+                continue
             if node.op_type == "DequantizeLinear" and after not in ends:
                 stand_ins[after] = before
             elif integer == after and uses[before] == 1 and before not in ends | set(stand_ins):
                 stand_ins[before] = after
         return stand_ins
+
+    def _touched_in_float(self) -> set[str]:
+        """Return what operations without an integer kernel read and write: floats, really."""
+        names: set[str] = set()
+        for node in self._source.node:
+            if node.op_type not in INTEGER_OPERATIONS and node.op_type not in _QUANTIZING:
+                names.update(node.input, node.output)
+        return names
 
     def _quantization(self, node: Any) -> tuple[tuple[float, ...], tuple[int, ...], int]:
         from onnx import numpy_helper
