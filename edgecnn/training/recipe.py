@@ -150,7 +150,7 @@ def make_recipe(file: Path | None = None, **options: Any) -> Recipe:
     for name in given:
         if name not in fields:
             raise unknown("option", name, fields, where=where)
-    arch = given.get("arch", Recipe.arch)
+    arch = str(given.get("arch", Recipe.arch))
     if arch not in zoo.ARCHITECTURES:
         raise unknown("architecture", arch, zoo.ARCHITECTURES, where="--arch")
     if "imagenet" not in zoo.sources(arch):
@@ -168,7 +168,7 @@ def _read(file: Path) -> dict[str, Any]:
     data = files.read_bytes(file, limit=_TOML_LIMIT_BYTES, kind="recipe")
     try:
         table = tomllib.loads(data.decode()).get("train", {})
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InputError(f"a bad recipe ({error})", where=file, fix="mend the TOML") from error
     if not isinstance(table, dict) or not table:
         raise InputError("a recipe without a table [train]", where=file, fix="add one")
