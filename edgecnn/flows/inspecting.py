@@ -125,4 +125,5 @@ def _facts(cost: Cost, look: Look) -> dict[str, Any]:
         "training": {"batch": look.batch, "bytes": cost.training_bytes(look.batch)},
         "receptive_field": list(cost.receptive_field),
         "layers": schema.encode(cost.layers),
+        "inputs": [{"name": "image", "dtype": "float32", "shape": [1, *cost.input_shape]}],
     }

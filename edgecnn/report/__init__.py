@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from edgecnn.report.collect import Collected, collect
+from edgecnn.report.network import network_svg
 from edgecnn.report.page import render
 
-__all__ = ["Collected", "collect", "render"]
+__all__ = ["Collected", "collect", "network_svg", "render"]

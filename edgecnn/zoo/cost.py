@@ -46,6 +46,7 @@ class Cost:
             activation functions computed in place.
         kept_bytes: All activations of one image, as the backward pass needs them.
         receptive_field: Pixels of the image that one value of the output depends on.
+        input_shape: Of one image.
         layers: In the order of execution, without the input.
     """
 
@@ -55,6 +56,7 @@ class Cost:
     activation_peak_bytes: int
     kept_bytes: int
     receptive_field: tuple[int, ...]
+    input_shape: tuple[int, ...]
     layers: tuple[Layer, ...]
 
     def training_bytes(self, batch: int) -> int:
@@ -74,6 +76,7 @@ def cost(model: keras.Model) -> Cost:
         activation_peak_bytes=_peak_bytes(model),
         kept_bytes=_kept_bytes(model),
         receptive_field=rows[-1].receptive_field if rows else (),
+        input_shape=tuple(model.inputs[0].shape[1:]),
         layers=rows,
     )
 
