@@ -47,11 +47,13 @@ def course(args: argparse.Namespace, recipe: Recipe, work: WorkFolder) -> Course
     how = zoo.find(recipe.arch).preprocessing(recipe.size)
     photos = {part: decode_part(part, data.parts[part], how, work) for part in ("train", "val")}
     keras.utils.set_random_seed(0)
-    body = zoo.build(recipe.arch, shape=how.shape)
-    zoo.load_weights(body, recipe.arch, recipe.weights)
+    start = zoo.open_weights(recipe.arch, recipe.weights, size=how.height)
+    classes, dropout = len(data.classes), recipe.dropout
     return Course(
         recipe=recipe,
-        model=zoo.attach_head(body, len(data.classes), dropout=recipe.dropout),
+        model=zoo.classifier(
+            recipe.arch, classes, shape=how.shape, dropout=dropout, weights=start
+        ),
         train=photos["train"],
         val=photos["val"],
         weights=np.ones(len(photos["train"].labels), np.float32),

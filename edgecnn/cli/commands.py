@@ -66,7 +66,7 @@ COMMANDS: dict[str, Command] = {
     "bench": Command(bench, bench_options, "FILE... [options]"),
     "report": Command(report, report_options, "PATH... --out report.html [options]"),
     "inspect": Command(inspect, inspect_options, "MODEL|FILE [options]"),
-    "zoo": Command(zoo, zoo_options, "[list | show NAME] [options]"),
+    "zoo": Command(zoo, zoo_options, "[list | show NAME | pull NAME --out CKPT] [options]"),
 }
 
 

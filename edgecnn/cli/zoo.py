@@ -1,13 +1,17 @@
-"""``edgecnn zoo``: which architectures, weights, devices and recipes there are."""
+"""``edgecnn zoo``: which architectures, weights, devices and recipes there are; weights to use."""
 
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from edgecnn.cli.outcome import Outcome
-from edgecnn.cli.parser import Parser, one_of
+from edgecnn.cli.parser import Parser, one_of, whole
 from edgecnn.core.errors import InputError, unknown
+
+if TYPE_CHECKING:
+    from edgecnn.flows.pulling import Pulled
 
 
 def zoo_options(parser: Parser) -> None:
@@ -16,22 +20,36 @@ def zoo_options(parser: Parser) -> None:
     add(
         "action",
         nargs="?",
-        type=one_of("action", "list", "show"),
+        type=one_of("action", "list", "show", "pull"),
         default="list",
-        metavar="list|show",
-        help="all (default), or one",
+        metavar="list|show|pull",
+        help="all (default), one, or a pretrained classifier of photos",
     )
-    add("name", nargs="?", metavar="NAME", help="what `show` shows")
+    add("name", nargs="?", metavar="NAME", help="what `show` shows and `pull` fetches")
+    pull = parser.add_argument_group("pull")
+    add = pull.add_argument
+    add("--out", type=Path, metavar="CKPT", help="folder of the new checkpoint")
+    add("--size", type=whole(8, 4096), metavar="PIXELS", help="side of the input")
+    add("--force", action="store_true", help="replace an earlier checkpoint")
 
 
 def zoo(args: argparse.Namespace) -> Outcome:
-    """List architectures, their weights and what int8 costs them; devices and recipes.
+    """List architectures, their weights and what int8 costs them; pull a pretrained one.
 
     Parameters and multiply-accumulates are those of the network with ImageNet's 1,000
-    classes at its own size. Needs no TensorFlow.
+    classes at its own size. `list` and `show` need no TensorFlow. `pull` makes a checkpoint
+    of a classifier with published weights, which evaluate, export and predict take as it is;
+    downloads go to ~/.keras, or where EDGECNN_CACHE says.
 
-    Example: edgecnn zoo show mobilenet_v2
+    Example: edgecnn zoo pull efficientnet_lite0 --out lite0/
     """
+    if args.action == "pull":
+        return _pull(args)
+    for option in ("out", "size"):
+        if getattr(args, option):
+            raise InputError(
+                f"--{option}", where=f"zoo {args.action}", fix="it belongs to zoo pull"
+            )
     from edgecnn.core.catalogue import read_catalogue
 
     catalogue = read_catalogue()
@@ -48,20 +66,49 @@ def zoo(args: argparse.Namespace) -> Outcome:
     return Outcome(entry, lambda: ["\n".join(_lines(entry))])
 
 
+def _pull(args: argparse.Namespace) -> Outcome:
+    if not args.name or not args.out:
+        missing = "--out" if args.name else "name"
+        raise InputError(f"no {missing}", where="zoo pull", fix="give NAME --out CKPT")
+    from edgecnn.flows.pulling import pull
+
+    pulled = pull(args.name, args.out, size=args.size, force=args.force)
+    card = pulled.checkpoint.card
+    row = {
+        "checkpoint": str(pulled.checkpoint.path),
+        "arch": card.arch,
+        "alpha": card.alpha,
+        "size": card.preprocessing.height,
+        "params": card.params,
+        "macs": card.macs,
+        "weights": pulled.facts,
+        "seconds": card.seconds,
+    }
+    return Outcome(row, lambda: _pull_view(pulled))
+
+
+def _pull_view(pulled: Pulled) -> list[Any]:
+    facts, path = pulled.facts, pulled.checkpoint.path
+    return [
+        f"weights: top-1 {100 * facts['top1']:.1f} % on ImageNet as published "
+        f"({facts['top1_source']}), licence {facts['licence']}",
+        f"checkpoint: {path}",
+        f"next: edgecnn evaluate {path} --data PHOTOS",
+    ]
+
+
 def _list_view(catalogue: dict[str, list[dict[str, Any]]]) -> list[Any]:
-    parts = []
-    for kind, rows in catalogue.items():
-        lines = [f"  {row['name']:<24} {_brief(row)}".rstrip() for row in rows]
-        parts.append("\n".join([f"{kind}:", *lines]))
-    return parts
+    from edgecnn.report.text import zoo_table
+
+    parts = zoo_table(catalogue["architectures"])
+    for kind in ("devices", "recipes"):
+        lines = [f"  {row['name']:<24} {_brief(row)}".rstrip() for row in catalogue[kind]]
+        parts.append("\n".join(["", f"{kind}:", *lines]))
+    return [*parts, "", "`edgecnn zoo show NAME` tells more, such as what makes int8 hard for it"]
 
 
 def _brief(row: dict[str, Any]) -> str:
-    if "params" not in row:
-        return str(row.get("summary") or row.get("title") or "")
-    ready = [w["source"] for w in row["weights"] if w["available"]]
-    size = f"{row['params'] / 1e6:5.1f} M parameters, {row['macs'] / 1e6:6.0f} M MACs"
-    return f"{size} at {row['size']}, weights: {', '.join(ready) or 'none'}"
+    return str(row.get("summary") or row.get("title") or "")
 
 
 def _lines(value: Any, indent: str = "") -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import importlib.util
+import json
 import os
 import tomllib
 from pathlib import Path
@@ -94,7 +95,7 @@ def read_catalogue() -> dict[str, list[dict[str, Any]]]:
     return {
         "architectures": [_architecture(row) for row in _rows()],
         "devices": [_entry(path) for path in sorted(shipped.folder("devices").glob("*.toml"))],
-        "recipes": [{**_entry(path), "path": str(path)} for path in recipes],
+        "recipes": [_recipe(path) for path in recipes],
     }
 
 
@@ -147,6 +148,17 @@ def downloads() -> Path:
     """Return where Keras keeps downloaded weights, unless the user chose another place."""
     chosen = os.environ.get("EDGECNN_CACHE") or os.environ.get("KERAS_HOME")
     return Path(chosen or Path.home() / ".keras") / "models"
+
+
+def _recipe(path: Path) -> dict[str, Any]:
+    """Return a recipe with what its card measured, where it was run."""
+    row = {**_entry(path), "path": str(path)}
+    card = path.parent / "cards" / f"{path.stem}.json"
+    if not card.is_file():
+        return row
+    measured = json.loads(card.read_text(encoding="utf-8"))
+    kept = {key: measured[key] for key in ("top1", "n", "params", "date")}
+    return {**row, "measured": {**kept, "train_seconds": measured["wall_s"]["train"]}}
 
 
 def _entry(path: Path) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from edgecnn.data.balance import class_weights
 from edgecnn.data.calibration import calibration_photos
 from edgecnn.data.dataset import Dataset, require_trainable
 from edgecnn.data.example import Example
-from edgecnn.data.matching import examples_for
+from edgecnn.data.matching import examples_for, imagenet_classes
 from edgecnn.data.reader import Batch, Reader, Skipped
 from edgecnn.data.sources import open_data
 from edgecnn.data.split import parse_split
@@ -18,6 +18,7 @@ __all__ = [
     "calibration_photos",
     "class_weights",
     "examples_for",
+    "imagenet_classes",
     "open_data",
     "parse_split",
     "require_trainable",

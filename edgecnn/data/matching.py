@@ -58,6 +58,15 @@ def examples_for(
     return [example.relabelled(labels[example.label]) for example in chosen], name
 
 
+def imagenet_classes() -> tuple[str, ...]:
+    """Return short, distinct names of ImageNet's 1,000 classes, in the order of synset ids.
+
+    They are WordNet's first words for the synsets (wordnet.princeton.edu), told apart where
+    two synsets share one.
+    """
+    return tuple(_lines("imagenet_names.txt"))
+
+
 def match_classes(names: Sequence[str], classes: Sequence[str], *, where: str) -> list[int]:
     """Return the index of the model's class for each folder's name.
 
@@ -127,5 +136,8 @@ def _listed(names: Sequence[str]) -> str:
 @functools.cache
 def _synset_places() -> dict[str, int]:
     """Return synset id to index among ImageNet's 1,000 classes (ILSVRC 2012, sorted by id)."""
-    text = resources.files("edgecnn.data").joinpath("imagenet_synsets.txt").read_text("ascii")
-    return {synset: place for place, synset in enumerate(text.split())}
+    return {synset: place for place, synset in enumerate(_lines("imagenet_synsets.txt"))}
+
+
+def _lines(name: str) -> list[str]:
+    return resources.files("edgecnn.data").joinpath(name).read_text("ascii").splitlines()

@@ -34,6 +34,10 @@ def commands_behind(found: Collected) -> list[str]:
 
 
 def _train(card: Card) -> str:
+    if "pull" in card.recipe:
+        size = str(card.recipe["size"])
+        words = ["zoo", "pull", card.recipe["pull"], "--size", size, "--out", card.name]
+        return shlex.join(["edgecnn", *words])
     flags: list[str] = []
     for name in TRAIN_OPTIONS:
         value = card.recipe.get(name)

@@ -132,6 +132,36 @@ def summary_table(collected: Collected) -> Table:
     return table
 
 
+def zoo_table(rows: Iterable[Mapping[str, Any]]) -> list[Any]:
+    """Return one line an architecture: what it costs and what its weights reach.
+
+    Args:
+        rows: "architectures" of the catalogue.
+
+    Returns:
+        The table, and a line for each source of a top-1 that it refers to.
+    """
+    table = _table("name", ">params", ">MACs", ">at", ">top-1 %", ">int8", "weights", "licence")
+    table.box, table.padding = None, (0, 2, 0, 0)  # 80 columns hold it, with long names folded
+    sources: dict[str, int] = {}
+    for row in rows:
+        weights = next(iter(row["weights"]), None)
+        top1, ready, licence = units.NONE, units.NONE, units.NONE
+        if weights:
+            mark = sources.setdefault(weights["top1_source"], len(sources) + 1)
+            top1 = f"{100 * weights['top1']:.1f} ({mark})"
+            ready, licence = _ready(weights), weights["licence"]
+        cost = (units.rough(row["params"]), units.rough(row["macs"]), str(row["size"]))
+        table.add_row(row["name"], *cost, top1, row["int8"], ready, licence)
+    return [table, *(f"  ({mark}) {source}" for source, mark in sources.items())]
+
+
+def _ready(weights: Mapping[str, Any]) -> str:
+    if weights["on_disk"]:
+        return "here"
+    return "on-line" if weights["available"] else "pip"
+
+
 def _table(*columns: str) -> Table:
     """Make an empty table; a ``>`` before a name sets its column to the right."""
     from rich import box

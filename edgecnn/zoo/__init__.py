@@ -13,15 +13,18 @@ from edgecnn.zoo.architecture import Architecture
 from edgecnn.zoo.checkpoint import CheckpointRunner, restore, save_model
 from edgecnn.zoo.cost import Cost, cost
 from edgecnn.zoo.graph import cut_points, split
+from edgecnn.zoo.layers import DepthwiseMaxPooling, LocalResponseNormalization
 from edgecnn.zoo.network import attach_head, build
 from edgecnn.zoo.registry import ARCHITECTURES, find
-from edgecnn.zoo.weights import Weights, classifier, open_weights, sources
+from edgecnn.zoo.weights import Weights, classifier, open_weights, pretrained, sources
 
 __all__ = [
     "ARCHITECTURES",
     "Architecture",
     "CheckpointRunner",
     "Cost",
+    "DepthwiseMaxPooling",
+    "LocalResponseNormalization",
     "Weights",
     "attach_head",
     "build",
@@ -30,6 +33,7 @@ __all__ = [
     "cut_points",
     "find",
     "open_weights",
+    "pretrained",
     "restore",
     "save_model",
     "sources",

@@ -35,6 +35,14 @@ class FileLayer:
     arrays: tuple[Array, ...]
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class Named:
+    """A torch file's tensors, in torch's layout, and the convention of their names."""
+
+    tensors: Tensors
+    convention: Convention
+
+
 def in_order(model: keras.Model, given: Iterable[FileLayer], *, head: tuple[str, ...]) -> Found:
     """Give each layer the file's next one of its kind.
 
@@ -100,7 +108,7 @@ def _as_matrix(kernel: Array) -> Array:
     return kernel[0, 0] if kernel.shape[:2] == (1, 1) else kernel
 
 
-def by_name(model: keras.Model, tensors: Tensors, convention: Convention) -> Found:
+def by_name(model: keras.Model, given: Named) -> Found:
     """Give each layer the tensors that a convention's names say.
 
     Layers that the file lacks are not in the answer.
@@ -109,7 +117,8 @@ def by_name(model: keras.Model, tensors: Tensors, convention: Convention) -> Fou
         ValueError: a name of the file that stands for no layer of the model, or a layer with
             too few or too many arrays.
     """
-    kept = {name: array for name, array in tensors.items() if not name.endswith(_NOT_A_WEIGHT)}
+    convention = given.convention
+    kept = {n: array for n, array in given.tensors.items() if not n.endswith(_NOT_A_WEIGHT)}
     targets = _targets({name.rpartition(".")[0] for name in kept}, model, convention)
     slots: dict[str, dict[int, Array]] = {}
     for name, array in kept.items():

@@ -16,7 +16,7 @@ from edgecnn.core.errors import InputError, MissingExtra, unknown
 from edgecnn.core.normalization import Normalization
 from edgecnn.core.progress import say
 from edgecnn.zoo.download import fetch
-from edgecnn.zoo.matching import FileLayer, Found, by_name, check, in_order
+from edgecnn.zoo.matching import FileLayer, Found, Named, by_name, check, in_order
 from edgecnn.zoo.network import LOGITS_LAYER, attach_head, build
 from edgecnn.zoo.registry import find
 from edgecnn.zoo.torch_file import Tensors
@@ -34,7 +34,6 @@ class Weights:
         label: What to write down about them: the source, or the file's name.
         where: The file; None for random weights.
         content: Its layers in order, or its tensors by name.
-        convention: Whose names these are.
         normalization: What the weights want to see; None: what the architecture says.
         padding: How their strided layers pad.
         is_bgr: The first kernel wants blue first.
@@ -42,8 +41,7 @@ class Weights:
 
     label: str
     where: Path | None = None
-    content: list[FileLayer] | Tensors = dataclasses.field(default_factory=list)
-    convention: Convention | None = None
+    content: list[FileLayer] | Named = dataclasses.field(default_factory=list)
     normalization: Normalization | None = None
     padding: Padding = "same"
     is_bgr: bool = False
@@ -107,22 +105,36 @@ def classifier(
     Raises:
         InputError: no such network, or weights that are another network's.
     """
-    body = build(
-        name,
-        shape=shape,
-        alpha=alpha,
-        normalization=weights.normalization,
-        padding=weights.padding,
-    )
+    body = _body(name, shape, alpha, weights)
     model = attach_head(body, classes, dropout=dropout)
-    if weights.where is None:
-        return model
-    inside = {layer.name for layer in body.layers}
-    head = tuple(la.name for la in model.layers if la.weights and la.name not in inside)
-    absent = _fill(model, weights, head)
-    if inner := [name for name in absent if name != LOGITS_LAYER]:
-        say(f"note: {weights.where.name} has no weights of {', '.join(inner)}: they are random")
+    absent = _fill(model, body, weights) if weights.where else []
+    if inner := [layer for layer in absent if layer != LOGITS_LAYER]:
+        say(f"note: {weights.label} has no weights of {', '.join(inner)}: they are random")
     return model
+
+
+def pretrained(
+    name: str, classes: int, *, shape: tuple[int, int, int], weights: Weights, alpha: float = 1.0
+) -> keras.Model:
+    """Make a classifier that needs no training: weights fill all of it.
+
+    Raises:
+        InputError: weights without this network's head, or for another number of classes.
+    """
+    body = _body(name, shape, alpha, weights)
+    model = attach_head(body, classes)
+    if absent := _fill(model, body, weights):
+        raise InputError(
+            f"no weights of layer {absent[0]} for {classes} classes",
+            where=weights.where or weights.label,
+            fix=f"use {name}'s own size, or train it",
+        )
+    return model
+
+
+def _body(name: str, shape: tuple[int, int, int], alpha: float, weights: Weights) -> keras.Model:
+    normalization, padding = weights.normalization, weights.padding
+    return build(name, shape=shape, alpha=alpha, normalization=normalization, padding=padding)
 
 
 def assign(model: keras.Model, path: Path) -> None:
@@ -140,14 +152,15 @@ def assign(model: keras.Model, path: Path) -> None:
     _set(model, found)
 
 
-def _fill(model: keras.Model, weights: Weights, head: tuple[str, ...]) -> list[str]:
+def _fill(model: keras.Model, body: keras.Model, weights: Weights) -> list[str]:
     """Set the weights that a file has; return the names of the head's layers without any."""
-    path = weights.where or Path()
+    inside = {layer.name for layer in body.layers}
+    head = tuple(la.name for la in model.layers if la.weights and la.name not in inside)
     try:
-        if weights.convention and isinstance(weights.content, dict):
-            found = by_name(model, weights.content, weights.convention)
+        if isinstance(weights.content, Named):
+            found = by_name(model, weights.content)
         else:
-            found = in_order(model, list(weights.content), head=head)  # type: ignore[arg-type]
+            found = in_order(model, weights.content, head=head)
         if weights.is_bgr:
             _turn_colours(model, found)
         if _has_other_classes(model, found):
@@ -155,7 +168,7 @@ def _fill(model: keras.Model, weights: Weights, head: tuple[str, ...]) -> list[s
         absent = [name for name in head if name not in found]
         check(model, found, optional=head if len(absent) == len(head) else head[-1:])
     except ValueError as error:
-        raise _unfit(model, error, path) from None
+        raise _unfit(model, error, weights.where or Path()) from None
     _set(model, found)
     return absent
 
@@ -191,8 +204,7 @@ def _opened(name: str, path: Path, *, label: str) -> Weights:
     return Weights(
         label=label,
         where=path,
-        content=content,
-        convention=convention,
+        content=Named(content, convention),
         normalization=convention.normalization,
         padding=convention.padding,
     )

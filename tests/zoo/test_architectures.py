@@ -15,7 +15,6 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from PIL import Image
 
 from edgecnn import zoo
 from edgecnn.convert import onnx, tflite
@@ -533,7 +532,7 @@ def row(request: pytest.FixtureRequest) -> Row:
 
 
 @pytest.fixture(scope="module")
-def case(row: Row) -> Iterator[Case]:
+def case(row: Row, smooth_pictures: Any, look_trained: Any) -> Iterator[Case]:
     """One network at a time: module-wide parameters keep a row's tests together."""
     keras.utils.set_random_seed(0)
     side = zoo.find(row.arch).min_size
@@ -543,35 +542,6 @@ def case(row: Row) -> Iterator[Case]:
     look_trained(model, pictures)
     yield Case(row, model, pictures[:3])
     keras.backend.clear_session()
-
-
-def smooth_pictures(count: int, side: int) -> Any:
-    random = np.random.default_rng(11)
-    small = random.integers(0, 256, (count, 5, 5, 3), dtype=np.uint8)
-    large = [np.asarray(Image.fromarray(p).resize((side, side))) for p in small]
-    return np.stack(large).astype(np.float32)
-
-
-def look_trained(model: keras.Model, pictures: Any) -> None:
-    """Give batch norms the statistics of these pictures, and logits a spread that tells.
-
-    With random weights and untouched statistics a deep network answers all photos alike,
-    and any two files would agree.
-    """
-    random = np.random.default_rng(1)
-    for layer in model.layers:
-        if isinstance(layer, keras.layers.BatchNormalization):
-            layer.momentum = 0.0
-            if layer.scale:
-                layer.gamma.assign(random.uniform(0.8, 1.2, layer.gamma.shape))
-            layer.beta.assign(random.normal(0.1, 0.2, layer.beta.shape))
-    model(pictures, training=True)
-    before = keras.Model(model.input, model.get_layer("logits").output)
-    answers = np.asarray(before(pictures, training=False))
-    gain = 2.0 / np.ptp(answers, axis=0).max()
-    logits = model.get_layer("logits")
-    logits.kernel.assign(logits.kernel * gain)
-    logits.bias.assign(-answers.mean(axis=0) * gain)  # or one class would take all
 
 
 def test_published_figures_come_out(row: Row) -> None:
@@ -595,7 +565,22 @@ def test_an_odd_number_of_classes_at_the_smallest_size(case: Case) -> None:
     answers = np.asarray(case.model(case.pictures, training=False))
     assert answers.shape == (3, CLASSES)
     np.testing.assert_allclose(answers.sum(axis=1), 1.0, atol=1e-6)
+    assert answers.dtype == np.float32
     assert np.ptp(answers, axis=0).max() > 0.05  # it tells pictures apart
+
+
+def test_network_is_flat_and_its_layers_have_names(case: Case) -> None:
+    kinds = {type(layer).__name__ for layer in case.model.layers}
+    assert not kinds & {"Functional", "Sequential", "Lambda"}
+    assert not [layer.name for layer in case.model.layers if layer.name.startswith("_")]
+    if case.row in EDGE:
+        assert "ZeroPadding2D" not in kinds
+
+
+def test_normalize_layer_does_what_the_registry_says(case: Case) -> None:
+    pixels = np.array([[[[0, 0, 0], [255, 255, 255]]]], np.uint8)
+    expected = zoo.find(case.row.arch).normalization.apply(pixels)
+    np.testing.assert_allclose(case.model.get_layer("normalize")(pixels), expected, atol=1e-5)
 
 
 def test_every_weight_gets_a_gradient(case: Case) -> None:
@@ -630,10 +615,10 @@ KNOWN = [row for row in ROWS if row.known_photo]
 def test_a_known_photo_gets_its_name(known: Row, shared: Path) -> None:
     architecture = zoo.find(known.arch)
     side = architecture.default_size
-    body = zoo.build(known.arch, shape=(side, side, 3), alpha=known.alpha)
-    zoo.load_weights(body, known.arch, "imagenet", alpha=known.alpha)
-    model = zoo.attach_head(body, 1000)
-    model.get_layer("logits").set_weights(zoo.imagenet_head(known.arch))
+    weights = zoo.open_weights(known.arch, "imagenet", alpha=known.alpha)
+    model = zoo.classifier(
+        known.arch, 1000, shape=(side, side, 3), alpha=known.alpha, weights=weights
+    )
     photo = image.load(shared / "models" / "cat.jpg", architecture.preprocessing())
     (answer,) = np.asarray(model(photo[None].astype(np.float32), training=False))
     assert answer.argmax() in {281, 282, 285}  # tabby, tiger cat, Egyptian cat

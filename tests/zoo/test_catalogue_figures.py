@@ -29,7 +29,7 @@ def test_every_architecture_is_listed_under_its_own_name() -> None:
 @pytest.mark.parametrize("name", ROWS)
 def test_listed_weights_are_those_that_can_be_asked_for(name: str) -> None:
     listed = {weights["source"] for weights in ROWS[name]["weights"]}
-    assert listed == set(zoo.ARCHITECTURES[ROWS[name]["arch"]].sources) - {"none"}
+    assert listed == set(zoo.sources(ROWS[name]["arch"])) - {"none"}
 
 
 def test_recipes_name_architectures_that_exist() -> None:
