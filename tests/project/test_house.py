@@ -12,6 +12,8 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 ROOMS = sorted(path.parent for path in PACKAGE.glob("*/__init__.py"))
 LONGEST_MODULE = 500
 LONGEST_FUNCTION = 60
+LONGEST_ZOO_MODULE = 250
+LONGEST_ARCHITECTURE_FUNCTION = 40
 
 
 def test_there_are_modules_to_look_at() -> None:
@@ -27,13 +29,22 @@ def test_no_module_is_a_drawer(path: Path) -> None:
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
 def test_no_function_is_longer_than_a_screen(path: Path) -> None:
+    assert not functions_longer_than(LONGEST_FUNCTION, path)
+
+
+@pytest.mark.parametrize("path", sorted((PACKAGE / "zoo").glob("*.py")), ids=lambda p: p.name)
+def test_an_architecture_is_a_table_and_a_loop(path: Path) -> None:
+    assert len(path.read_text().splitlines()) <= LONGEST_ZOO_MODULE
+    assert not functions_longer_than(LONGEST_ARCHITECTURE_FUNCTION, path)
+
+
+def functions_longer_than(lines: int, path: Path) -> list[str]:
     functions = (
         node
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
     )
-    too_long = [f.name for f in functions if (f.end_lineno or 0) - f.lineno + 1 > LONGEST_FUNCTION]
-    assert not too_long
+    return [f.name for f in functions if (f.end_lineno or 0) - f.lineno + 1 > lines]
 
 
 @pytest.mark.parametrize("room", ROOMS, ids=lambda p: p.name)
