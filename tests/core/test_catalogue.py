@@ -45,6 +45,14 @@ def test_every_recipe_says_what_it_is_for_and_how_to_run_it(recipe: dict) -> Non
     assert "# Run: edgecnn train" in Path(recipe["path"]).read_text()
 
 
+def test_a_measured_recipe_shows_what_it_reached() -> None:
+    measured = [recipe["measured"] for recipe in CATALOGUE["recipes"] if "measured" in recipe]
+    assert measured
+    assert all(
+        0 < row["top1"] <= 1 and row["n"] > 0 and row["train_seconds"] > 0 for row in measured
+    )
+
+
 def test_downloaded_weights_are_on_disk_only_once_they_are(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
