@@ -195,15 +195,28 @@ def _padding(graph: Graph, operator: Operator) -> str:
     pads = operator.options.get("pads")
     if not isinstance(pads, tuple) or not any(pads):
         return "valid"
-    data, half = _input(graph, operator, 0), len(pads) // 2
-    stride = _numbers(operator, "stride", "strides") or (1,) * half
-    if data is not None and operator.outputs and operator.name != "ConvTranspose":
-        before, after = data.shape[2:], graph.tensors[operator.outputs[0]].shape[2:]
-        # As many places as "same" gives, and its border: no wider at the beginning.
-        needed = zip(before, after, stride, pads[:half], pads[half:], strict=False)
-        if all(b == -(-a // max(s, 1)) and end - start in (0, 1) for a, b, s, start, end in needed):
-            return "same"
-    return ",".join(map(str, pads))
+    return "same" if _is_same(graph, operator, pads) else ",".join(map(str, pads))
+
+
+def _is_same(graph: Graph, operator: Operator, pads: tuple[int, ...]) -> bool:
+    """Tell whether a border is the one that "same" asks for: as even as it can be."""
+    data = _input(graph, operator, 0)
+    kernel, half = _kernel(graph, operator), len(pads) // 2
+    if data is None or len(data.shape) != half + 2 or len(kernel) != half:
+        return False
+    strides = _numbers(operator, "stride", "strides") or (1,) * half
+    dilations = _numbers(operator, "dilation", "dilations") or (1,) * half
+    sides = zip(data.shape[2:], kernel, strides, dilations, pads[:half], pads[half:], strict=False)
+    return operator.name != "ConvTranspose" and all(
+        start + stop == _border(size, 1 + (k - 1) * dilation, max(stride, 1))
+        and abs(start - stop) <= 1
+        for size, k, stride, dilation, start, stop in sides
+    )
+
+
+def _border(size: int, reach: int, stride: int) -> int:
+    """Return how many rows "same" adds, so that each stride begins a place of the output."""
+    return max((-(-size // stride) - 1) * stride + reach - size, 0)
 
 
 def _axes(graph: Graph, operator: Operator) -> tuple[int, ...]:
