@@ -29,6 +29,13 @@ class Normalization:
         """Whether all channels are treated alike, as an integer file's input grid needs it."""
         return len(set(self.scale)) == 1 and len(set(self.offset)) == 1
 
+    def for_channels(self, channels: int) -> Normalization:
+        """Return the same for photos of so many channels; grey ones get the colours' mean."""
+        count = len(self.scale)
+        if count in {1, channels}:
+            return self
+        return same_for_all(sum(self.scale) / count, sum(self.offset) / count)
+
     def apply(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """Return what the first layer sees of pixels [..., channels], float32."""
         scale, offset = np.array(self.scale, np.float32), np.array(self.offset, np.float32)

@@ -163,7 +163,9 @@ def _train(dataset: Dataset, recipe: Recipe, start: _Start, work: WorkFolder, *,
         arch=recipe.arch,
         alpha=recipe.alpha,
         preprocessing=how,
-        normalization=start.weights.normalization or zoo.find(recipe.arch).normalization,
+        normalization=(
+            start.weights.normalization or zoo.find(recipe.arch).normalization
+        ).for_channels(how.channels),
         padding=start.weights.padding,
         weights=start.weights.label,
         params=cost.params,

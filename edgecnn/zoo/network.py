@@ -48,7 +48,8 @@ def build(
         fix = "use 0.1 to 2.0" if architecture.has_alpha else "it comes with --alpha 1.0 only"
         raise InputError(f"alpha {alpha}", where=name, fix=fix)
     image = keras.Input(shape, name=INPUT_LAYER)
-    pixels = _normalize(normalization or architecture.normalization)(image)
+    steps = (normalization or architecture.normalization).for_channels(shape[2])
+    pixels = _normalize(steps)(image)
     body = keras.Model(image, architecture.body(pixels, alpha), name=name)
     return body if padding == "same" else repadded(body, padding)
 

@@ -19,6 +19,13 @@ def test_one_pair_of_numbers_serves_any_count_of_channels() -> None:
     assert normalization.apply(np.zeros((2, 2, 1), np.uint8)).tolist() == [[[-1.0]] * 2] * 2
 
 
+def test_a_grey_photo_gets_the_mean_of_the_colours() -> None:
+    own = Normalization((1.0, 2.0, 0.5), (0.0, -1.0, 1.0))
+    assert own.for_channels(3) is own
+    assert own.for_channels(1) == same_for_all(3.5 / 3, 0.0)
+    assert same_for_all(2.0, 1.0).for_channels(3) == same_for_all(2.0, 1.0)
+
+
 @pytest.mark.parametrize(("scale", "offset"), [((), ()), ((1.0,), (0.0, 0.0))])
 def test_scales_without_their_offsets_are_refused(scale, offset) -> None:
     with pytest.raises(ValueError, match="scales and"):

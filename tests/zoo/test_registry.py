@@ -89,6 +89,9 @@ def assert_alike(answers: Any, expected: Any) -> None:
 
 def test_grey_pixels_make_a_network_with_one_channel() -> None:
     assert zoo.build("ds_cnn", shape=(32, 32, 1)).input_shape == (None, 32, 32, 1)
+    # Its normalization has a number a colour, which would make three channels of one.
+    coloured = zoo.build("efficientnet_b0", shape=(32, 32, 1))
+    assert coloured.get_layer("stem_conv").kernel.shape == (3, 3, 1, 32)
 
 
 def test_preprocessing_is_the_one_of_the_published_weights() -> None:
