@@ -18,6 +18,7 @@ import numpy as np
 
 from edgecnn.core.checkpoint import Epoch
 from edgecnn.core.progress import Advance, bar
+from edgecnn.training.auxiliary import LOSS_WEIGHT
 from edgecnn.training.features import Change
 from edgecnn.training.network import Network
 from edgecnn.training.work import Array, WorkFolder
@@ -258,10 +259,10 @@ class _Trainer:
         if self.schedule.mixup:
             inputs, targets = _mix(inputs, targets, self.schedule.mixup, seed)
         with tf.GradientTape() as tape:
-            logits = self.network.learn(inputs, seed)
-            losses = tf.nn.softmax_cross_entropy_with_logits(targets, logits)
-            loss = tf.reduce_mean(losses * weights)
-        gradients = tape.gradient(loss, self.network.trainable)
+            logits, *auxiliary = self.network.learn(inputs, seed)
+            loss, *others = [_loss(targets, one, weights) for one in (logits, *auxiliary)]
+            total = loss + LOSS_WEIGHT * sum(others)
+        gradients = tape.gradient(total, self.network.trainable)
         self._optimizer.apply(gradients, self.network.trainable)
         steps = tf.cast(self._optimizer.iterations, tf.float32)
         keep = tf.minimum(self.schedule.ema, (1.0 + steps) / (10.0 + steps))
@@ -277,6 +278,10 @@ class _Trainer:
         logits = self.network.answer(inputs)
         losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
         return tf.reduce_sum(losses), tf.reduce_sum(_right(logits, labels))
+
+
+def _loss(targets: Any, logits: Any, weights: Any) -> Any:
+    return tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(targets, logits) * weights)
 
 
 def _right(logits: Any, labels: Any) -> Any:

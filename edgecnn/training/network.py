@@ -17,8 +17,8 @@ class Network:
     """Layers that learn, then the classifier.
 
     Args:
-        body: From the phase's inputs to pooled features [N, F]; None where the inputs are
-            pooled features already.
+        body: From the phase's inputs to pooled features [N, F], or to these and the logits of
+            auxiliary classifiers; None where the inputs are pooled features already.
         classifier: From pooled features to logits.
         dropout: Share of pooled features that a training step leaves out.
         learn_statistics: Batch norm follows the batches, as from-scratch training needs;
@@ -53,20 +53,27 @@ class Network:
 
     def answer(self, inputs: Any) -> Any:
         """Return logits [N, classes] in inference mode."""
-        x = tf.cast(inputs, tf.float32)
-        return self._classifier(x if self._body is None else self._body(x, training=False))
+        features, *_ = self._features(inputs, training=False)
+        return self._classifier(features)
 
-    def learn(self, inputs: Any, seed: Any) -> Any:
-        """Return logits [N, classes] in training mode; the seed [2] decides the dropout."""
-        x = tf.cast(inputs, tf.float32)
-        if self._body is not None:
-            for place, layer in enumerate(self._dropouts):
-                state = tf.cast(seed, layer.seed_generator.state.dtype) + place
-                layer.seed_generator.state.assign(state)
-            x = self._body(x, training=self._learn_statistics)
+    def learn(self, inputs: Any, seed: Any) -> list[Any]:
+        """Return logits [N, classes] in training mode, the auxiliary ones after the network's.
+
+        The seed [2] decides the dropout.
+        """
+        for place, layer in enumerate(self._dropouts):
+            state = tf.cast(seed, layer.seed_generator.state.dtype) + place
+            layer.seed_generator.state.assign(state)
+        features, *auxiliary = self._features(inputs, training=self._learn_statistics)
         if self._dropout:
-            x = tf.nn.experimental.stateless_dropout(x, self._dropout, seed)
-        return self._classifier(x)
+            features = tf.nn.experimental.stateless_dropout(features, self._dropout, seed)
+        return [self._classifier(features), *auxiliary]
+
+    def _features(self, inputs: Any, *, training: bool) -> list[Any]:
+        """Return pooled features, then the logits of auxiliary classifiers."""
+        x = tf.cast(inputs, tf.float32)
+        outputs = x if self._body is None else self._body(x, training=training)
+        return outputs if isinstance(outputs, list) else [outputs]
 
     def values(self) -> list[Array]:
         """Return a copy of all weights."""

@@ -15,6 +15,7 @@ from edgecnn.core.checkpoint import Epoch, Phase
 from edgecnn.core.errors import unknown
 from edgecnn.core.progress import say
 from edgecnn.training.augment import Augment
+from edgecnn.training.auxiliary import with_auxiliary
 from edgecnn.training.features import Change, FrozenPart, compiled, extract
 from edgecnn.training.folded import fold, unfold
 from edgecnn.training.loop import Lesson, Progress, Schedule, fit
@@ -124,8 +125,10 @@ def _scratch(course: Course) -> tuple[str, Progress]:
     """Train all layers from random weights."""
     started, recipe = time.perf_counter(), course.recipe
     schedule = _schedule(recipe, "scratch", recipe.tune_epochs, recipe.tune_rate)
-    network, lesson = course.network(course.pooled), course.photo_lesson()
-    return "scratch", fit(network, schedule, lesson, course.work, started=started)
+    taps, classes = zoo.find(recipe.arch).auxiliary, course.model.get_layer("logits").units
+    body = with_auxiliary(course.pooled, taps, classes, seed=recipe.seed)
+    lesson = course.photo_lesson()
+    return "scratch", fit(course.network(body), schedule, lesson, course.work, started=started)
 
 
 class _Features:
