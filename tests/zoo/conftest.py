@@ -1,12 +1,50 @@
-"""Networks that answer as trained ones do, without any training."""
+"""Networks that answer as trained ones do, without any training; files as torch writes them."""
 
 from __future__ import annotations
 
+import gzip
+import json
+import struct
+import zlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
+
+Array = np.ndarray[Any, Any]
+Tensors = dict[str, Array]
+
+
+def formula(name: str, shape: tuple[int, ...]) -> Array:
+    """Return the random weights that the recorded answers were made with in torch.
+
+    Scales keep the activations of deep networks within bounds; batch norms are no identity.
+    """
+    random = np.random.default_rng(zlib.crc32(name.encode()))
+    if name.endswith("running_var") or (name.endswith("weight") and len(shape) == 1):
+        return random.uniform(0.5, 1.5, shape).astype(np.float32)
+    if len(shape) < 2:
+        return (0.1 * random.standard_normal(shape)).astype(np.float32)
+    return (random.standard_normal(shape) * (1.5 / np.prod(shape[1:])) ** 0.5).astype(np.float32)
+
+
+def safetensors(tensors: Mapping[str, Array]) -> bytes:
+    table, at = {}, 0
+    for name in sorted(tensors):
+        end = at + tensors[name].nbytes
+        kind = {"f": "F", "i": "I", "u": "BF"}[tensors[name].dtype.kind]
+        table[name] = {
+            "dtype": f"{kind}{8 * tensors[name].itemsize}",
+            "shape": tensors[name].shape,
+            "data_offsets": (at, end),
+        }
+        at = end
+    head = json.dumps({"__metadata__": {"format": "pt"}, **table}).encode()
+    data = b"".join(tensors[name].tobytes() for name in sorted(tensors))
+    return struct.pack("<Q", len(head)) + head + data
 
 
 @pytest.fixture(scope="session")
@@ -55,3 +93,32 @@ def look_trained() -> Any:
         logits.kernel.assign(logits.kernel * (2.0 / spread))
 
     return change
+
+
+@pytest.fixture(scope="session")
+def recorded() -> dict[str, dict[str, Any]]:
+    """Networks of timm 1.0.31 and torchvision 0.29, by file: shapes, and torch 2.13's answer."""
+    data = Path(__file__).with_name("torch_networks.json.gz").read_bytes()
+    return {network["file"]: network for network in json.loads(gzip.decompress(data))}
+
+
+@pytest.fixture(scope="session")
+def tensors_of(recorded: dict[str, dict[str, Any]]) -> Callable[[str], Tensors]:
+    """Return a recorded network's weights."""
+
+    def make(file: str) -> Tensors:
+        shapes = recorded[file]["shapes"]
+        return {name: formula(name, tuple(shape)) for name, shape in shapes.items()}
+
+    return make
+
+
+@pytest.fixture
+def write_safetensors(tmp_path: Path) -> Callable[[str, Tensors], Path]:
+    """Return a function that writes tensors to a file; unsigned 16 bits stand for bfloat16."""
+
+    def write(file: str, tensors: Tensors) -> Path:
+        (tmp_path / file).write_bytes(safetensors(tensors))
+        return tmp_path / file
+
+    return write
