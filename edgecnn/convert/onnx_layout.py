@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
+import numpy as np
 import numpy.typing as npt
 from onnx import helper, numpy_helper
 
@@ -122,17 +123,25 @@ class _Layout:
         keeps = bool(_attribute(node, "keepdims", 1))
         if not keeps and 1 in moved:
             return False
-        if node.op_type == "ReduceMean" and moved == list(range(2, rank)) and keeps:
-            node.op_type = "GlobalAveragePool"
+        node.input[0] = self.first[source]
+        if node.op_type == "ReduceMean" and moved == list(range(2, rank)):
+            node.op_type = "GlobalAveragePool"  # the form that has an integer kernel
             del node.attribute[:]
+            if not keeps:
+                self._squeeze_behind(node, moved)
+                return True
         else:
             _set(node, "axes", moved)
         if keeps:
-            self._emit(node, [self.first[source]], rank)
+            self._emit(node, [*node.input], rank)
         else:
-            node.input[0] = self.first[source]
             self.nodes.append(node)
         return True
+
+    def _squeeze_behind(self, node: Any, axes: list[int]) -> None:
+        target, node.output[0] = node.output[0], f"{node.output[0]}/kept"
+        name = self._add(f"{target}/axes", np.asarray(axes, np.int64))
+        self.nodes += [node, helper.make_node("Squeeze", [node.output[0], name], [target])]
 
     def _concat(self, node: Any) -> bool:
         if not all(name in self.first for name in node.input):
