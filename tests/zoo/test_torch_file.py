@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import importlib.util
+import io
 import struct
+import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -28,13 +31,33 @@ def numbers(*values: int) -> bytes:
 
 
 def tensor(
-    shape: tuple[int, ...], strides: tuple[int, ...], *, offset: int = 0, key: str = "k"
+    shape: tuple[int, ...],
+    strides: tuple[int, ...],
+    *,
+    offset: int = 0,
+    key: str = "k",
+    kind: str = "Float",
 ) -> bytes:
-    storage = b"(" + text("storage") + b"ctorch\nFloatStorage\n" + text(key) + text("cpu")
+    name = f"ctorch\n{kind}Storage\n".encode()
+    storage = b"(" + text("storage") + name + text(key) + text("cpu")
     storage += b"K\x06Nt" + b"Q"
     arguments = b"(" + storage + b"J" + struct.pack("<i", offset) + numbers(*shape)
     arguments += numbers(*strides) + b"\x89N" + b"t"
     return b"ctorch._utils\n_rebuild_tensor_v2\n" + arguments + b"R"
+
+
+def dictionary(entries: Mapping[str, bytes]) -> bytes:
+    return b"}(" + b"".join(text(name) + entry for name, entry in entries.items()) + b"u"
+
+
+def archive(program: bytes, **members: bytes) -> bytes:
+    """A file as torch writes it since 1.6; members are storages, by their keys."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as file:
+        file.writestr("net/data.pkl", b"\x80\x02" + program + b".")
+        for key, data in members.items():
+            file.writestr(f"net/data/{key}" if key != "byteorder" else "net/byteorder", data)
+    return buffer.getvalue()
 
 
 def file_of(entry: bytes, *, count: int = 6, data: bytes = VALUES.tobytes()) -> bytes:
@@ -59,6 +82,48 @@ def test_order_is_that_of_the_file() -> None:
     assert names[-2:] == ["_fc.weight", "_fc.bias"]
 
 
+def test_archive_of_newer_torch_is_read() -> None:
+    data = archive(dictionary({"conv.weight": tensor((2, 3), (3, 1))}), k=VALUES.tobytes())
+    found = read_tensors(data, where="w.pth")
+    np.testing.assert_array_equal(found["conv.weight"], VALUES.reshape(2, 3))
+
+
+@pytest.mark.parametrize(
+    ("kind", "data"),
+    [
+        ("Half", VALUES.astype("<f2").tobytes()),
+        ("Double", VALUES.astype("<f8").tobytes()),
+        ("BFloat16", (VALUES.view("<u4") >> 16).astype("<u2").tobytes()),
+    ],
+)
+def test_numbers_of_other_widths_become_float32(kind: str, data: bytes) -> None:
+    found = read_tensors(
+        archive(dictionary({"w": tensor((6,), (1,), kind=kind)}), k=data), where=""
+    )
+    assert found["w"].dtype == np.float32
+    np.testing.assert_array_equal(found["w"], VALUES)
+
+
+def test_whole_numbers_are_left_out() -> None:
+    entries = {"w": tensor((6,), (1,)), "count": tensor((), (), kind="Long", key="n")}
+    data = archive(dictionary(entries), k=VALUES.tobytes(), n=bytes(8))
+    assert list(read_tensors(data, where="")) == ["w"]
+
+
+@pytest.mark.parametrize("wrapper", ["state_dict", "model", "model_state_dict"])
+def test_state_inside_a_training_scripts_checkpoint_is_found(wrapper: str) -> None:
+    state = dictionary({"module.conv.weight": tensor((6,), (1,))})
+    entries = {"epoch": b"K\x07", "loss": b"G" + struct.pack(">d", 0.5), wrapper: state}
+    data = archive(dictionary(entries), k=VALUES.tobytes())
+    assert list(read_tensors(data, where="")) == ["conv.weight"]
+
+
+def test_parameter_is_the_tensor_inside() -> None:
+    program = b"ctorch._utils\n_rebuild_parameter\n(" + tensor((6,), (1,)) + b"\x88NtR"
+    data = archive(dictionary({"w": program}), k=VALUES.tobytes())
+    np.testing.assert_array_equal(read_tensors(data, where="")["w"], VALUES)
+
+
 def rejected(data: bytes) -> str:
     with pytest.raises(InputError, match=r"no readable torch weights .* in w\.pth") as caught:
         read_tensors(data, where="w.pth")
@@ -78,6 +143,38 @@ def rejected(data: bytes) -> str:
 )
 def test_program_that_names_anything_else_is_refused(program: bytes) -> None:
     assert "not admitted" in rejected(HEAD + program)
+    assert "not admitted" in rejected(archive(program[:-1]))
+
+
+def test_what_a_hostile_file_wants_to_run_is_named() -> None:
+    assert "(os.system is not admitted)" in rejected(
+        archive(b"cos\nsystem\n" + text("x") + b"\x85R")
+    )
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        archive(dictionary({"w": tensor((6,), (1,))})),
+        archive(dictionary({"w": tensor((6,), (1,))}), k=VALUES.tobytes()[:-1]),
+        archive(dictionary({"w": tensor((6,), (1,))}), k=VALUES.tobytes(), byteorder=b"big"),
+        archive(dictionary({"w": tensor((6,), (1,), key="../../data.pkl")}), k=VALUES.tobytes()),
+        archive(dictionary({"epoch": b"K\x07"})),
+        archive(dictionary({"model": b"}q\x01" + text("model") + b"h\x01s"})),
+        archive(b"K\x07"),
+        archive(b"N")[:-30],
+        archive(tensor((6,), (1,)).replace(b"storage", b"modulex")),
+    ],
+)
+def test_damaged_archive_is_one_line(data: bytes) -> None:
+    rejected(data)
+
+
+def test_archive_of_something_else_is_one_line() -> None:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as file:
+        file.writestr("hello.txt", "world")
+    assert "without a state dictionary" in rejected(buffer.getvalue())
 
 
 @pytest.mark.parametrize(
