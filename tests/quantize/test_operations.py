@@ -203,3 +203,61 @@ def test_an_operation_in_int8_gives_the_float_answer_from_integers(name, kind, i
     check_file(
         made.content, name, scheme="int8", io="float32", where=Path("test"), in_float=allowed
     )
+
+
+@pytest.mark.parametrize("name", ["tflite", "onnx"])
+def test_a_dead_layer_gives_its_bias(name, inputs):
+    model = network(lambda x: layers.Add()([conv(4, name="dead")(x), conv(4)(x)]))
+    kernel, bias = model.get_layer("dead").get_weights()
+    model.get_layer("dead").set_weights([kernel * 0, bias])
+    expected = np.asarray(model(np.concatenate(inputs)))
+    assert sqnr_db(expected, run(name, quantized(name, model, inputs).content, inputs)) > 25
+
+
+@pytest.mark.parametrize("value", [0.0, 1e-20, 3.0, -2.0])
+@pytest.mark.parametrize("name", ["tflite", "onnx"])
+def test_a_constant_output_stays_what_it_is(name, value, inputs):
+    model = network(conv(4, name="dead"))
+    kernel, bias = model.get_layer("dead").get_weights()
+    model.get_layer("dead").set_weights([kernel * 0, bias * 0 + value])
+    found = run(name, quantized(name, model, inputs).content, inputs)
+    np.testing.assert_allclose(found, value, rtol=0.01, atol=1e-6)
+
+
+def test_branches_are_written_to_the_joined_grid_or_converted_to_it(inputs):
+    from edgecnn.runtime import tflite
+
+    made = quantized("tflite", network(inception), inputs, io="int8")
+    graph = tflite.read(made.content, where="test")
+    (join,) = (o for o in graph.operators if o.name == "CONCATENATION")
+    grids = {
+        (graph.tensors[p].scales, graph.tensors[p].zero_points)
+        for p in (*join.inputs, *join.outputs)
+    }
+    assert len(grids) == 1
+    # The branch that others read too, and the one that max pooling ties to another grid.
+    assert sum(o.name == "QUANTIZE" for o in graph.operators) == 2
+
+
+def test_grouped_and_dilated_convolutions_stay_single_operations(inputs):
+    from edgecnn.runtime import tflite
+
+    for options in ({"groups": 4}, {"dilation_rate": 2}):
+        made = quantized("tflite", network(conv(**options)), inputs, io="int8")
+        names = [o.name for o in tflite.read(made.content, where="test").operators]
+        assert names == ["CONV_2D", "CONV_2D"]
+
+
+def test_onnx_runtime_computes_in_integers_what_the_file_claims(inputs, tmp_path):
+    import onnx
+    import onnxruntime
+
+    model = network(lambda x: squeeze_excite(layers.Activation("silu")(x)))
+    made = quantized("onnx", model, inputs)
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    options.optimized_model_filepath = str(tmp_path / "optimized.onnx")
+    onnxruntime.InferenceSession(made.content, options)
+    names = {node.op_type for node in onnx.load(options.optimized_model_filepath).graph.node}
+    assert {"QLinearConv", "QLinearMul", "QLinearSigmoid", "QLinearGlobalAveragePool"} <= names
+    assert not names & {"Conv", "Mul", "Sigmoid", "GlobalAveragePool", "Add"}
