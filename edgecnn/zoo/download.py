@@ -19,7 +19,7 @@ from typing import IO, Any
 from edgecnn.core import catalogue, files
 from edgecnn.core.catalogue import Published
 from edgecnn.core.errors import InputError
-from edgecnn.core.progress import bar
+from edgecnn.core.progress import bar, say
 
 URL_VARIABLE = "EDGECNN_WEIGHTS_URL"
 """Environment variable: a mirror that has all files in one folder."""
@@ -54,6 +54,8 @@ def fetch(weights: Published) -> Path:
         raise InputError(
             "other content than was published", where=url, fix="try again, or give --weights a file"
         )
+    if weights.hash == ANNOUNCED and not announced:
+        say(f"note: the server announced no hash of {weights.file}: it is not checked")
     with files.writing(target):
         part.replace(target)
     _forget(part)

@@ -69,6 +69,8 @@ def in_order(model: keras.Model, given: Iterable[FileLayer], *, head: tuple[str,
             if not queue:
                 raise ValueError(f"layer {layer.name}: file has no weights for it")
             found[layer.name] = list(queue.pop(0).arrays)
+            if layer.name not in head[-1:]:  # whose classes may be others
+                _compare(layer, found[layer.name])
     for kind in {_kind(_shapes(layer.weights)) for layer in wanted}:
         if queues.get(kind):
             raise ValueError(f"layer {queues[kind][0].name}: not in the model")
@@ -198,15 +200,16 @@ def check(model: keras.Model, found: Found, *, optional: tuple[str, ...] = ()) -
             continue
         if layer.name not in found:
             raise ValueError(f"layer {layer.name}: file has no weights for it")
-        arrays = found[layer.name]
-        for theirs, ours in itertools.zip_longest(_shapes(arrays), _shapes(layer.weights)):
-            if theirs != ours:
-                raise ValueError(
-                    f"layer {layer.name}: file has {theirs or 'nothing'}, "
-                    f"model has {ours or 'nothing'}"
-                )
-        if not all(np.isfinite(array).all() for array in arrays):
-            raise ValueError(f"layer {layer.name}: file has values that are not finite")
+        _compare(layer, found[layer.name])
+
+
+def _compare(layer: keras.Layer, arrays: list[Array]) -> None:
+    for theirs, ours in itertools.zip_longest(_shapes(arrays), _shapes(layer.weights)):
+        if theirs != ours:
+            said = f"file has {theirs or 'nothing'}, model has {ours or 'nothing'}"
+            raise ValueError(f"layer {layer.name}: {said}")
+    if not all(np.isfinite(array).all() for array in arrays):
+        raise ValueError(f"layer {layer.name}: file has values that are not finite")
 
 
 def _shapes(arrays: Iterable[Any]) -> list[Shape]:
