@@ -79,7 +79,7 @@ def look_trained() -> Any:
     def change(model: Any, pictures: Any) -> None:
         random = np.random.default_rng(1)
         for layer in model.layers:
-            if getattr(layer, "bias", None) is not None:
+            if isinstance(getattr(layer, "bias", None), keras.Variable):
                 layer.bias.assign(random.normal(0, 0.1, layer.bias.shape))
             if isinstance(layer, keras.layers.BatchNormalization):
                 layer.momentum = 0.0
@@ -89,8 +89,11 @@ def look_trained() -> Any:
         model(pictures, training=True)
         logits = model.get_layer("logits")
         before = keras.Model(model.input, logits.output)
-        spread = np.ptp(np.asarray(before(pictures, training=False)), axis=0).max()
-        logits.kernel.assign(logits.kernel * (2.0 / spread))
+        answers = np.asarray(before(pictures, training=False)) - np.asarray(logits.bias)
+        gain = 2.0 / np.ptp(answers, axis=0).max()
+        logits.kernel.assign(logits.kernel * gain)
+        # Around zero, or one class takes all in a network without batch norms.
+        logits.bias.assign(-answers.mean(axis=0) * gain)
 
     return change
 
