@@ -18,12 +18,12 @@ _PACKAGE = "edgecnn"
 class LocalResponseNormalization(keras.layers.Layer):
     """Divide each value by the strength of its neighbours in other channels, at its place.
 
-    ``x / (bias + alpha * sum(neighbour ** 2)) ** beta``, over the channels from ``radius``
+    ``x / (offset + alpha * sum(neighbour ** 2)) ** beta``, over the channels from ``radius``
     below to ``radius`` above; [N, H, W, C] to the same shape. TFLite and ONNX know it.
 
     Args:
         radius: Channels on each side.
-        bias: Keeps weak answers as they are.
+        offset: Keeps weak answers as they are.
         alpha: Weight of the neighbours.
         beta: How hard strong ones press on.
         options: `keras.layers.Layer`'s own, as its name.
@@ -36,20 +36,20 @@ class LocalResponseNormalization(keras.layers.Layer):
         self,
         radius: int = 2,
         *,
-        bias: float = 2.0,
+        offset: float = 2.0,
         alpha: float = 1e-4,
         beta: float = 0.75,
         **options: Any,
     ) -> None:
         super().__init__(**options)
-        if radius < 0 or bias <= 0 or alpha < 0:
-            raise ValueError(f"radius {radius}, bias {bias} and alpha {alpha} may divide by zero")
-        self.radius, self.bias, self.alpha, self.beta = radius, bias, alpha, beta
+        if radius < 0 or offset <= 0 or alpha < 0:
+            raise ValueError(f"radius {radius}, offset {offset}, alpha {alpha} may divide by zero")
+        self.radius, self.offset, self.alpha, self.beta = radius, offset, alpha, beta
 
     def call(self, inputs: Any) -> Any:
         """Return [N, H, W, C]."""
         return tf.nn.local_response_normalization(
-            inputs, self.radius, self.bias, self.alpha, self.beta
+            inputs, self.radius, self.offset, self.alpha, self.beta
         )
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
@@ -58,7 +58,7 @@ class LocalResponseNormalization(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         """Return the constants, for a copy."""
-        own = {"radius": self.radius, "bias": self.bias, "alpha": self.alpha, "beta": self.beta}
+        own = {"radius": self.radius, "offset": self.offset, "alpha": self.alpha, "beta": self.beta}
         return {**super().get_config(), **own}
 
 

@@ -58,7 +58,7 @@ KINDS: dict[str, tuple[tuple[int, ...], Callable[[], keras.Layer], tuple[int, ..
     "pooling, global average of a sequence": (SEQUENCE, layers.GlobalAveragePooling1D, (4,)),
     "normalization, local response": (
         PICTURE,
-        lambda: zoo.LocalResponseNormalization(1, bias=1.0, alpha=0.5),
+        lambda: zoo.LocalResponseNormalization(1, offset=1.0, alpha=0.5),
         (10, 9, 4),
     ),
 }
@@ -108,7 +108,7 @@ def test_depthwise_pooling_keeps_the_largest_of_neighbouring_channels() -> None:
 
 def test_own_layers_come_back_from_a_keras_file(tmp_path: Path) -> None:
     inputs = keras.Input((4, 4, 6))
-    x = zoo.LocalResponseNormalization(1, bias=3.0, alpha=0.2, beta=0.5)(inputs)
+    x = zoo.LocalResponseNormalization(1, offset=3.0, alpha=0.2, beta=0.5)(inputs)
     model = keras.Model(inputs, zoo.DepthwiseMaxPooling(3)(x))
     model.save(tmp_path / "own.keras")
     photo = np.random.default_rng(0).normal(size=(1, 4, 4, 6)).astype(np.float32)
@@ -122,7 +122,7 @@ def test_own_layers_come_back_from_a_keras_file(tmp_path: Path) -> None:
         lambda: zoo.DepthwiseMaxPooling(0),
         lambda: zoo.DepthwiseMaxPooling(3)(keras.Input((4, 4, 8))),
         lambda: zoo.LocalResponseNormalization(-1),
-        lambda: zoo.LocalResponseNormalization(bias=0.0),
+        lambda: zoo.LocalResponseNormalization(offset=0.0),
     ],
 )
 def test_constants_that_cannot_be_are_refused(make: Callable[[], object]) -> None:

@@ -38,6 +38,9 @@ CLASSES = 9
         ("mobilenet_v3_large_minimalistic", V3_LARGE, MINIMALISTIC, 64),
         ("xception", keras.applications.Xception, {}, 77),
         ("xception", keras.applications.Xception, {}, 72),
+        ("vgg16", keras.applications.VGG16, {}, 32),
+        ("resnet50", keras.applications.ResNet50, {}, 33),
+        ("inception_v3", keras.applications.InceptionV3, {}, 75),
     ],
 )
 def test_classifier_answers_like_the_official_one_with_its_weights_in_order(
