@@ -36,24 +36,31 @@ def fold(model: keras.Model) -> keras.Model:
 
 def unfold(copy: keras.Model, model: keras.Model) -> None:
     """Give the model what its folded copy has learned."""
+    kept = {layer.name for layer in copy.layers}
     norms = {
         id(layer.input): layer
         for layer in model.layers
-        if isinstance(layer, keras.layers.BatchNormalization)
+        if isinstance(layer, keras.layers.BatchNormalization) and layer.name not in kept
     }
     for layer in model.layers:
-        if not layer.weights or layer.name not in {other.name for other in copy.layers}:
+        if not layer.weights or layer.name not in kept:
             continue
         weights = copy.get_layer(layer.name).get_weights()
-        if len(weights) > len(layer.weights):
-            _pass_on(norms[id(layer.output)], offset=weights.pop())
+        norm = norms.get(id(layer.output))
+        if norm is not None:
+            offset = weights.pop()
+            _pass_on(norm, offset=offset)
+            weights += [np.zeros_like(offset)] if layer.use_bias else []
         layer.set_weights(weights)
 
 
 def _pass_on(norm: keras.layers.BatchNormalization, *, offset: Any) -> None:
     """Make a batch norm add an offset and nothing else."""
-    _, _, mean, variance = norm.get_weights()
-    norm.set_weights([np.sqrt(variance + norm.epsilon), offset + mean, mean, variance])
+    *_, mean, variance = norm.get_weights()
+    if norm.scale:
+        norm.set_weights([np.sqrt(variance + norm.epsilon), offset + mean, mean, variance])
+    else:  # Inception-v3's
+        norm.set_weights([offset, np.zeros_like(mean), np.full_like(variance, 1 - norm.epsilon)])
 
 
 def _with_pointwise(layer: keras.Layer) -> keras.Layer:
