@@ -46,6 +46,12 @@ def train_options(parser: Parser) -> None:
     add("--head-epochs", type=whole(0), metavar="N", help="passes over the frozen features")
     add("--tune-epochs", type=whole(0), metavar="N", help="passes with the upper blocks trained")
     add("--batch", type=whole(1), metavar="N", help="photos of one step (default: 32)")
+    add(
+        "--mixed-precision",
+        action="store_true",
+        default=None,
+        help="compute in float16 on a GPU; the result is float32",
+    )
     add("--views", type=whole(1), metavar="N", help="augmented versions of each photo")
     add(
         "--augment",
@@ -124,6 +130,7 @@ def _given(args: argparse.Namespace) -> dict[str, Any]:
     names = (
         *("arch", "alpha", "size", "weights", "resize"),
         *("head_epochs", "tune_epochs", "batch", "views", "augment", "seed"),
+        "mixed_precision",
     )
     return {name: getattr(args, name) for name in names}
 

@@ -21,6 +21,7 @@ from edgecnn.core.progress import Advance, bar
 from edgecnn.training.auxiliary import LOSS_WEIGHT
 from edgecnn.training.features import Change
 from edgecnn.training.network import Network
+from edgecnn.training.precision import scaled
 from edgecnn.training.work import Array, WorkFolder
 
 _WARM_UP = 0.1  # share of the steps in which the learning rate rises
@@ -42,6 +43,7 @@ class Schedule:
     mixup: float
     patience: int
     seed: int
+    mixed_precision: bool = False
 
     def seed_of(self, epoch: int) -> list[int]:
         """Return what all randomness of an epoch grows from."""
@@ -141,8 +143,9 @@ class _Trainer:
             warmup_steps=round(_WARM_UP * total),
         )
         self._rates = rates
-        self._optimizer = keras.optimizers.AdamW(rates, weight_decay=schedule.weight_decay)
-        self._optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+        adam = keras.optimizers.AdamW(rates, weight_decay=schedule.weight_decay)
+        adam.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+        self._optimizer = scaled(adam) if schedule.mixed_precision else adam
         self._optimizer.build(network.trainable)
         self._average = [tf.Variable(value, trainable=False) for value in network.values()]
         self._step = tf.function(self._learn, autograph=False)
@@ -261,7 +264,7 @@ class _Trainer:
         with tf.GradientTape() as tape:
             logits, *auxiliary = self.network.learn(inputs, seed)
             loss, *others = [_loss(targets, one, weights) for one in (logits, *auxiliary)]
-            total = loss + LOSS_WEIGHT * sum(others)
+            total = self._optimizer.scale_loss(loss + LOSS_WEIGHT * sum(others))
         gradients = tape.gradient(total, self.network.trainable)
         self._optimizer.apply(gradients, self.network.trainable)
         steps = tf.cast(self._optimizer.iterations, tf.float32)

@@ -73,7 +73,10 @@ class Network:
         """Return pooled features, then the logits of auxiliary classifiers."""
         x = tf.cast(inputs, tf.float32)
         outputs = x if self._body is None else self._body(x, training=training)
-        return outputs if isinstance(outputs, list) else [outputs]
+        # A body in half precision answers in it; the loss does not.
+        return [
+            tf.cast(y, tf.float32) for y in (outputs if isinstance(outputs, list) else [outputs])
+        ]
 
     def values(self) -> list[Array]:
         """Return a copy of all weights."""

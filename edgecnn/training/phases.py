@@ -21,6 +21,7 @@ from edgecnn.training.folded import fold, unfold
 from edgecnn.training.loop import Lesson, Progress, Schedule, fit
 from edgecnn.training.network import Network
 from edgecnn.training.photos import Photos
+from edgecnn.training.precision import in_half
 from edgecnn.training.recipe import Recipe
 from edgecnn.training.work import Array, WorkFolder
 
@@ -49,7 +50,7 @@ class Course:
     @functools.cached_property
     def pooled(self) -> keras.Model:
         """From photos to what the logits are made of: the classifier without its last layer."""
-        return keras.Model(self.model.input, self.model.get_layer("dropout").input)
+        return pooled_of(self.model)
 
     @property
     def change(self) -> Change | None:
@@ -84,6 +85,20 @@ class Course:
         return self.lesson(lambda _epoch: self.train.pixels, self.val.pixels, self.change)
 
 
+def pooled_of(model: keras.Model) -> keras.Model:
+    """Return a classifier without its last layer."""
+    return keras.Model(model.input, model.get_layer("dropout").input)
+
+
+def learning_part(model: keras.Model, recipe: Recipe) -> keras.Model:
+    """Return the layers through which gradients flow in the recipe's longest phase."""
+    pooled = pooled_of(model)
+    if not recipe.tune_epochs:
+        return keras.Model(model.get_layer("logits").input, model.output)
+    cut = None if recipe.from_scratch else cut_of(pooled, recipe)
+    return pooled if cut is None else zoo.split(pooled, cut)[1]
+
+
 def run_phases(course: Course) -> tuple[tuple[Phase, ...], tuple[Epoch, ...]]:
     """Train all phases of the course's recipe; the model's weights are the result."""
     recipe = course.recipe
@@ -108,7 +123,8 @@ def _head(course: Course) -> tuple[str, Progress]:
 
 def _tune(course: Course) -> tuple[str, Progress]:
     """Tune the layers after the recipe's cut on features cached there, view by view."""
-    started, recipe, cut = time.perf_counter(), course.recipe, _cut(course)
+    started, recipe = time.perf_counter(), course.recipe
+    cut = cut_of(course.pooled, recipe)
     if cut is None:
         learning, lesson = course.pooled, course.photo_lesson()
     else:
@@ -116,7 +132,7 @@ def _tune(course: Course) -> tuple[str, Progress]:
         lesson = _Features(course, lower, "tune").lesson()
     schedule = _schedule(recipe, "tune", recipe.tune_epochs, recipe.tune_rate)
     copy = fold(learning)
-    progress = fit(course.network(copy), schedule, lesson, course.work, started=started)
+    progress = _fit(course, copy, schedule, lesson, started)
     unfold(copy, learning)
     return "tune", progress
 
@@ -127,8 +143,18 @@ def _scratch(course: Course) -> tuple[str, Progress]:
     schedule = _schedule(recipe, "scratch", recipe.tune_epochs, recipe.tune_rate)
     taps, classes = zoo.find(recipe.arch).auxiliary, course.model.get_layer("logits").units
     body = with_auxiliary(course.pooled, taps, classes, seed=recipe.seed)
-    lesson = course.photo_lesson()
-    return "scratch", fit(course.network(body), schedule, lesson, course.work, started=started)
+    return "scratch", _fit(course, body, schedule, course.photo_lesson(), started)
+
+
+def _fit(
+    course: Course, body: keras.Model, schedule: Schedule, lesson: Lesson, started: float
+) -> Progress:
+    """Train a body, or a copy of it in half precision that gives back what it has learned."""
+    learning = in_half(body) if schedule.mixed_precision else body
+    progress = fit(course.network(learning), schedule, lesson, course.work, started=started)
+    if learning is not body:
+        body.set_weights(learning.get_weights())
+    return progress
 
 
 class _Features:
@@ -173,9 +199,9 @@ class _Features:
         return course.work.array(f"{self._name}-view{view}", self._shape, "float16", chunks)
 
 
-def _cut(course: Course) -> str | None:
+def cut_of(pooled: keras.Model, recipe: Recipe) -> str | None:
     """Return the last frozen layer of the tuning phase; None when nothing stays frozen."""
-    cuts, wanted = zoo.cut_points(course.pooled), course.recipe.tune_from
+    cuts, wanted = zoo.cut_points(pooled), recipe.tune_from
     if isinstance(wanted, str):
         if wanted not in cuts:
             raise unknown("cut point", wanted, cuts, where="tune_from")
@@ -196,6 +222,7 @@ def _schedule(recipe: Recipe, name: str, epochs: int, rate: float) -> Schedule:
         label_smoothing=0.0 if name == "head" else recipe.label_smoothing,
         mixup=0.0 if name == "head" else recipe.mixup,
         patience=recipe.patience,
+        mixed_precision=recipe.mixed_precision and name != "head",
         seed=recipe.seed,
     )
 

@@ -43,6 +43,7 @@ class Recipe:
             what is validated and kept.
         label_smoothing: Probability spread evenly over all classes in the targets.
         mixup: Parameter of the beta distribution that mixes pairs of photos; 0 is off.
+        mixed_precision: Compute in float16 while training on a GPU; the result is float32.
         patience: Epochs without a better result on the val part after which a phase ends.
     """
 
@@ -68,6 +69,7 @@ class Recipe:
     mixup: float = 0.2
     dropout: float = 0.2
     patience: int = 10
+    mixed_precision: bool = False
     seed: int = 0
 
     def __post_init__(self) -> None:

@@ -23,8 +23,10 @@ from edgecnn.core.runner import Scores
 from edgecnn.data import Dataset, open_data, require_trainable
 from edgecnn.data.balance import class_weights
 from edgecnn.evaluate import evaluate
+from edgecnn.training import memory
 from edgecnn.training.phases import Course, run_phases
 from edgecnn.training.photos import decode_part
+from edgecnn.training.precision import require_gpu
 from edgecnn.training.recipe import Recipe
 from edgecnn.training.work import WorkFolder, open_work, work_of
 
@@ -42,6 +44,7 @@ def train(  # noqa: PLR0913 - the command's own options
     resume: bool = False,
     force: bool = False,
     name: str | None = None,
+    free_bytes: int | None = None,
 ) -> Checkpoint:
     """Train a classifier and write its checkpoint.
 
@@ -53,12 +56,16 @@ def train(  # noqa: PLR0913 - the command's own options
         resume: Continue an interrupted run of the same data and recipe, to the same result.
         force: Take the place of an earlier checkpoint.
         name: The run's name, for its artefacts' names; by default the folder's.
+        free_bytes: Memory that the run may take; None: what this machine has free. A batch
+            that takes more is made smaller.
 
     Raises:
-        InputError: unusable data, options or output folder.
+        InputError: unusable data, options or output folder, or too little memory.
         Interrupted: stopped by Ctrl-C; ``resume`` continues.
     """
     started = time.perf_counter()
+    if recipe.mixed_precision:
+        require_gpu()
     files.refuse_existing(out, force=force or resume)
     dataset = open_data(source, seed=recipe.seed, split=split)
     require_trainable(dataset)
@@ -68,7 +75,9 @@ def train(  # noqa: PLR0913 - the command's own options
     for warning in dataset.warnings:
         say(f"note: {warning}")
     start = _start(recipe, len(dataset.classes))  # unusable weights stop here, before any file
-    work = open_work(out, _plan(dataset, recipe), resume=resume)
+    asked, recipe = recipe, _affordable(recipe, start.model, out, free_bytes, resume=resume)
+    plan = {**_plan(dataset, recipe), "batch_asked": asked.batch}
+    work = open_work(out, plan, resume=resume)
     try:
         card = _train(dataset, recipe, start, work, name=name or out.resolve().name)
         seconds = max(time.perf_counter() - started, sum(phase.seconds for phase in card.phases))
@@ -84,6 +93,18 @@ def train(  # noqa: PLR0913 - the command's own options
     return written
 
 
+def _affordable(
+    recipe: Recipe, model: keras.Model, out: Path, free_bytes: int | None, *, resume: bool
+) -> Recipe:
+    """Return the recipe with a batch that memory allows, or the one that a run began with."""
+    earlier = work_of(out).load_json("plan") if resume else None
+    if isinstance(earlier, dict) and earlier.get("batch_asked") == recipe.batch:
+        return dataclasses.replace(recipe, batch=earlier["batch"])
+    if free_bytes is None and not memory.on_gpu():
+        free_bytes = memory.free_memory()
+    return memory.fitting(recipe, model, free_bytes)
+
+
 def _finished(out: Path, dataset: Dataset, recipe: Recipe) -> Checkpoint | None:
     """Return the checkpoint of just this run, if it was written before the kill came."""
     if not out.exists():
@@ -91,7 +112,10 @@ def _finished(out: Path, dataset: Dataset, recipe: Recipe) -> Checkpoint | None:
     written = checkpoint.read(out)
     card, data = written.card, written.card.data
     same_data = data is not None and data.fingerprint == dataset.manifest.fingerprint
-    if not same_data or card.recipe != dataclasses.asdict(recipe):
+    asked = dataclasses.asdict(recipe)
+    # Memory may have made the batch smaller than what was asked for.
+    asked["batch"] = min(asked["batch"], card.recipe.get("batch", 0))
+    if not same_data or card.recipe != asked:
         return None
     say(f"{out} is complete: there is nothing to resume")
     work_of(out).remove()

@@ -6,8 +6,8 @@ the training state of each phase. A run with the same plan finds and reuses all 
 
 from __future__ import annotations
 
-import io
 import json
+import os
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
@@ -67,10 +67,14 @@ class WorkFolder:
 
     def save_state(self, name: str, arrays: dict[str, Array], facts: Any) -> None:
         """Keep a phase's weights together with plain facts, in one file."""
-        buffer = io.BytesIO()
+        path, partial = self.path / f"{name}.npz", self.path / f"{name}.partial"
         text = np.frombuffer(json.dumps(facts).encode(), np.uint8)
-        np.savez(buffer, allow_pickle=False, facts=text, **arrays)
-        files.write_bytes(self.path / f"{name}.npz", buffer.getvalue())
+        # Straight to the disk: in memory, the file would double what a large network needs.
+        with files.writing(path), partial.open("wb") as file:
+            np.savez(file, allow_pickle=False, facts=text, **arrays)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
 
     def load_state(self, name: str) -> tuple[dict[str, Array], Any] | None:
         """Return the arrays and facts that were kept, or None."""

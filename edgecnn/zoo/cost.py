@@ -32,6 +32,23 @@ _IN_PLACE = (
 )
 # The same numbers in another form: nothing new to keep for the backward pass.
 _VIEWS = (layers.Flatten, layers.Reshape)
+# Layers whose gradient needs neither what they read nor what they made.
+_LINEAR = (
+    *_VIEWS,
+    layers.Add,
+    layers.AveragePooling2D,
+    layers.Concatenate,
+    layers.Cropping2D,
+    layers.Dropout,
+    layers.GlobalAveragePooling2D,
+    layers.InputLayer,
+    layers.Permute,
+    layers.Rescaling,
+    layers.UpSampling2D,
+    layers.ZeroPadding2D,
+)
+# Functions whose gradient is one of what they made.
+_FROM_OUTPUT = ("relu", "relu6", "sigmoid", "softmax", "tanh")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -44,7 +61,8 @@ class Cost:
         macs: Multiply-accumulates of one image.
         activation_peak_bytes: Most bytes of activations alive at once, batch norm and
             activation functions computed in place.
-        kept_bytes: All activations of one image, as the backward pass needs them.
+        activation_bytes: All activations of one image.
+        kept_bytes: Those that the backward pass reads again.
         receptive_field: Pixels of the image that one value of the output depends on.
         input_shape: Of one image.
         layers: In the order of execution, without the input.
@@ -54,16 +72,20 @@ class Cost:
     trainable_params: int
     macs: int
     activation_peak_bytes: int
+    activation_bytes: int
     kept_bytes: int
     receptive_field: tuple[int, ...]
     input_shape: tuple[int, ...]
     layers: tuple[Layer, ...]
 
     def training_bytes(self, batch: int) -> int:
-        """Return what a step on a batch needs: weights, gradients, Adam's state, activations."""
+        """Return what the textbook's step on a batch needs, all activations kept.
+
+        Beside them: weights, their gradients, the optimizer's two averages.
+        """
         frozen = self.params - self.trainable_params
         numbers = _NUMBERS_A_WEIGHT * self.trainable_params + frozen
-        return _FLOAT_BYTES * numbers + batch * self.kept_bytes
+        return _FLOAT_BYTES * numbers + batch * self.activation_bytes
 
 
 def cost(model: keras.Model) -> Cost:
@@ -74,6 +96,7 @@ def cost(model: keras.Model) -> Cost:
         trainable_params=sum(math.prod(v.shape) for v in model.trainable_variables),
         macs=sum(row.macs for row in rows),
         activation_peak_bytes=_peak_bytes(model),
+        activation_bytes=sum(_sizes(model).values()),
         kept_bytes=_kept_bytes(model),
         receptive_field=rows[-1].receptive_field if rows else (),
         input_shape=tuple(model.inputs[0].shape[1:]),
@@ -135,13 +158,35 @@ def _peak_bytes(model: keras.Model) -> int:
     return peak
 
 
-def _kept_bytes(model: keras.Model) -> int:
-    return sum(
-        _bytes(tensor)
+def _sizes(model: keras.Model) -> dict[int, int]:
+    """Return the bytes of each tensor of one image, by identity."""
+    return {
+        id(tensor): _bytes(tensor)
         for step in steps_of(model)
         for tensor in step.outputs
         if not isinstance(step.layer, _VIEWS)
-    )
+    }
+
+
+def _kept_bytes(model: keras.Model) -> int:
+    sizes, kept = _sizes(model), set[int]()
+    for step in steps_of(model):
+        reads, makes = _needed_again(step.layer)
+        kept |= {id(tensor) for tensor in step.inputs if reads}
+        kept |= {id(tensor) for tensor in step.outputs if makes}
+    return sum(sizes.get(tensor, 0) for tensor in kept)
+
+
+def _needed_again(layer: Any) -> tuple[bool, bool]:
+    """Tell whether a layer's gradient needs its input, and whether it needs its output."""
+    if isinstance(layer, _LINEAR):
+        return False, False
+    activation = getattr(getattr(layer, "activation", None), "__name__", "")
+    from_output = activation in _FROM_OUTPUT or isinstance(layer, (layers.ReLU, layers.Softmax))
+    if isinstance(layer, (layers.Activation, layers.ReLU, layers.Softmax)):
+        return not from_output, from_output
+    multiplies = bool(getattr(layer, "weights", ())) or isinstance(layer, layers.Multiply)
+    return True, from_output or not multiplies
 
 
 def _bytes(tensor: Any) -> int:

@@ -118,6 +118,19 @@ def test_a_chain_holds_two_neighbours_at_its_peak() -> None:
     assert peak == 4 * max(a + b for a, b in itertools.pairwise(sizes))
 
 
+def test_the_backward_pass_keeps_what_its_gradients_read() -> None:
+    x = image = keras.Input((4, 4, 1))  # 64 bytes
+    x = layers.Conv2D(2, 1, use_bias=False)(x)  # 128 bytes; reads the image
+    x = layers.BatchNormalization()(x)  # reads what the convolution made
+    y = layers.ReLU()(x)  # reads what it makes
+    y = layers.Add()([y, y])  # reads nothing
+    y = layers.MaxPooling2D(2)(y)  # 32 bytes; reads both ends
+    y = layers.Dense(3, activation="relu")(layers.Flatten()(y))  # reads both ends
+    cost = zoo.cost(keras.Model(image, y))
+    assert cost.kept_bytes == 64 + 128 + 128 + 128 + 32 + 12
+    assert cost.activation_bytes == 64 + 4 * 128 + 32 + 12
+
+
 def test_layers_name_those_that_they_read() -> None:
     image = keras.Input((8, 8, 2))
     x = layers.Conv2D(2, 3, padding="same")(image)
