@@ -81,17 +81,20 @@ def _pull(args: argparse.Namespace) -> Outcome:
         "size": card.preprocessing.height,
         "params": card.params,
         "macs": card.macs,
-        "weights": pulled.facts,
+        "weights": {
+            key: getattr(pulled.weights, key)
+            for key in ("source", "top1", "top1_source", "licence")
+        },
         "seconds": card.seconds,
     }
     return Outcome(row, lambda: _pull_view(pulled))
 
 
 def _pull_view(pulled: Pulled) -> list[Any]:
-    facts, path = pulled.facts, pulled.checkpoint.path
+    weights, path = pulled.weights, pulled.checkpoint.path
     return [
-        f"weights: top-1 {100 * facts['top1']:.1f} % on ImageNet as published "
-        f"({facts['top1_source']}), licence {facts['licence']}",
+        f"weights: top-1 {100 * weights.top1:.1f} % on ImageNet as published "
+        f"({weights.top1_source}), licence {weights.licence}",
         f"checkpoint: {path}",
         f"next: edgecnn evaluate {path} --data PHOTOS",
     ]

@@ -9,9 +9,12 @@ import json
 import os
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edgecnn.core import shipped
+
+if TYPE_CHECKING:
+    from edgecnn.core.image import Filter
 
 _CATALOGUE = "catalogue.toml"
 _ARCHITECTURE_KEYS = (
@@ -53,6 +56,9 @@ class Published:
         sizes: Sides of the input for which there are files of their own.
         only_at: Sides of the input at which all of it fits, where the head is tied to one.
         body: Name of the file without the head, for other sizes, and its hash.
+        crop: Central share of a photo that the published top-1 was measured on; None: as
+            the architecture has it.
+        filter: Interpolation of that measurement; None: as the architecture has it.
     """
 
     source: str
@@ -68,6 +74,8 @@ class Published:
     sizes: tuple[int, ...] = ()
     only_at: int = 0
     body: tuple[str, str] = ("", "")
+    crop: float | None = None
+    filter: Filter | None = None
 
     def at(self, size: int) -> Published:
         """Return the file for one size of input: trained at the nearest, or the body alone.

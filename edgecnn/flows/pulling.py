@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from edgecnn.core import catalogue, checkpoint, files
+from edgecnn.core.catalogue import Published
 from edgecnn.core.checkpoint import Card, Checkpoint
 from edgecnn.core.errors import InputError, unknown
+from edgecnn.core.image import Preprocessing
 from edgecnn.data import imagenet_classes
 from edgecnn.flows.needs import needs
 
@@ -20,10 +22,10 @@ _PACKAGES = ("edgecnn", "tensorflow", "keras", "numpy", "pillow")
 
 @dataclasses.dataclass(frozen=True)
 class Pulled:
-    """A checkpoint, and what the catalogue says about its weights."""
+    """A checkpoint, and what is published about its weights."""
 
     checkpoint: Checkpoint
-    facts: dict[str, Any]
+    weights: Published
 
 
 def pull(name: str, out: Path, *, size: int | None = None, force: bool = False) -> Pulled:
@@ -40,22 +42,13 @@ def pull(name: str, out: Path, *, size: int | None = None, force: bool = False) 
         MissingExtra: TensorFlow, or the package with the weights, is not installed.
     """
     started = time.perf_counter()
-    rows = {row["name"]: row for row in catalogue.read_catalogue()["architectures"]}
-    if name not in rows:
-        raise unknown("architecture", name, rows, where="the zoo")
-    row = rows[name]
-    if not row["weights"]:
-        ready = [other for other, facts in rows.items() if facts["weights"]]
-        raise InputError(
-            "no published weights", where=name, fix=f"train it, or pull {', '.join(ready[:3])}, ..."
-        )
+    row, published = _published(name)
     files.refuse_existing(out, force=force)
     with needs("a network's weights", "train"):
         from edgecnn import zoo
-    arch, alpha = row["arch"], row["alpha"]
-    how = zoo.find(arch).preprocessing(size or row["size"])
-    weights = zoo.open_weights(arch, "imagenet", alpha=alpha, size=how.height)
-    classes = imagenet_classes()
+    arch, alpha, classes = row["arch"], row["alpha"], imagenet_classes()
+    how = _prepared(zoo.find(arch).preprocessing(size or row["size"]), published)
+    weights = zoo.open_weights(arch, published.source, alpha=alpha, size=how.height)
     model = zoo.pretrained(arch, len(classes), shape=how.shape, alpha=alpha, weights=weights)
     cost = zoo.cost(model)
     card = Card(
@@ -83,4 +76,24 @@ def pull(name: str, out: Path, *, size: int | None = None, force: bool = False) 
     written = checkpoint.write(
         out, card, save_model=lambda path: zoo.save_model(model, path), replace=force
     )
-    return Pulled(written, row["weights"][0])
+    return Pulled(written, published)
+
+
+def _published(name: str) -> tuple[dict[str, Any], Published]:
+    rows = {row["name"]: row for row in catalogue.read_catalogue()["architectures"]}
+    if name not in rows:
+        raise unknown("architecture", name, rows, where="the zoo")
+    row = rows[name]
+    if not row["weights"]:
+        ready = [other for other, facts in rows.items() if facts["weights"]]
+        raise InputError(
+            "no published weights", where=name, fix=f"train it, or pull {', '.join(ready[:3])}, ..."
+        )
+    return row, catalogue.published(row["arch"])[row["alpha"]]
+
+
+def _prepared(how: Preprocessing, weights: Published) -> Preprocessing:
+    """Return how photos were prepared for the published accuracy."""
+    return dataclasses.replace(
+        how, crop=weights.crop or how.crop, filter=weights.filter or how.filter
+    )

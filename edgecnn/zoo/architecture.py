@@ -14,6 +14,12 @@ Body: TypeAlias = Callable[[Tensor, float], Tensor]
 Head: TypeAlias = Callable[[Tensor, float], Tensor]
 
 MINUS_ONE_TO_ONE = same_for_all(1 / 127.5, -1.0)
+# ImageNet's mean and deviation of a channel, of pixels 0..1: torchvision's and timm's weights
+_MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+IMAGENET_STATISTICS = Normalization(
+    tuple(1 / (255 * deviation) for deviation in _DEVIATION),
+    tuple(-mean / deviation for mean, deviation in zip(_MEAN, _DEVIATION, strict=True)),
+)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -34,7 +40,6 @@ class Architecture:
         auxiliary: Layers whose outputs get a classifier of their own while training.
         bgr_weights: Whether published weights want blue first: their first kernel's input
             channels turn round on the way in, and pixels stay RGB.
-        sources: Values of ``--weights`` besides a file.
     """
 
     body: Body
@@ -47,7 +52,6 @@ class Architecture:
     crop: float = 1.0
     auxiliary: tuple[str, ...] = ()
     bgr_weights: bool = False
-    sources: tuple[str, ...] = ("none",)
 
     def preprocessing(
         self, size: int | None = None, *, resize: Resize = "cover", channels: int = 3

@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 from keras import layers
 
+from edgecnn.zoo.convention import Convention
 from edgecnn.zoo.torch_file import Tensors
-from edgecnn.zoo.torch_names import Convention
 
 Array: TypeAlias = npt.NDArray[np.float32]
 Shape: TypeAlias = tuple[int, ...]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from edgecnn.core.errors import unknown
-from edgecnn.core.normalization import Normalization, same_for_all
+from edgecnn.core.normalization import same_for_all
 from edgecnn.zoo.alexnet import alexnet, wide_head, zfnet
 from edgecnn.zoo.applications import (
     MEANS_OFF,
@@ -16,7 +16,7 @@ from edgecnn.zoo.applications import (
     vgg16,
     vgg19,
 )
-from edgecnn.zoo.architecture import Architecture, one_width
+from edgecnn.zoo.architecture import IMAGENET_STATISTICS, Architecture, one_width
 from edgecnn.zoo.blocks import Tensor
 from edgecnn.zoo.ds_cnn import ds_cnn
 from edgecnn.zoo.efficientnet import (
@@ -51,18 +51,9 @@ from edgecnn.zoo.tutorial import dense_baseline, dense_head, tutorial_cnn, tutor
 from edgecnn.zoo.xception import xception, xception_small
 
 _LITE = same_for_all(1 / 128, -127 / 128)
-# ImageNet's mean and deviation of a channel, of pixels 0..1: torchvision's weights
-_MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-_TORCH = Normalization(
-    tuple(1 / (255 * deviation) for deviation in _DEVIATION),
-    tuple(-mean / deviation for mean, deviation in zip(_MEAN, _DEVIATION, strict=True)),
-)
-_PUBLISHED = ("imagenet", "none")
 
 
-def _lite(
-    body: Callable[[Tensor], Tensor], *, size: int, sources: tuple[str, ...] = ("none",)
-) -> Architecture:
+def _lite(body: Callable[[Tensor], Tensor], *, size: int) -> Architecture:
     # Source of crop and filter: tensorflow/tpu, efficientnet/preprocessing.py
     return Architecture(
         body=one_width(body),
@@ -70,21 +61,22 @@ def _lite(
         default_size=size,
         filter="bicubic",
         crop=size / (size + 32),
-        sources=sources,
     )
 
 
 _EDGE = {
     "ds_cnn": Architecture(body=ds_cnn, default_size=96, has_alpha=True),
-    "efficientnet_b0": Architecture(body=one_width(efficientnet_b0), normalization=_TORCH),
-    "efficientnet_lite0": _lite(efficientnet_lite0, size=224, sources=_PUBLISHED),
+    "efficientnet_b0": Architecture(
+        body=one_width(efficientnet_b0), normalization=IMAGENET_STATISTICS
+    ),
+    "efficientnet_lite0": _lite(efficientnet_lite0, size=224),
     "efficientnet_lite1": _lite(efficientnet_lite1, size=240),
     "efficientnet_lite2": _lite(efficientnet_lite2, size=260),
     "efficientnet_lite3": _lite(efficientnet_lite3, size=280),
     "efficientnet_lite4": _lite(efficientnet_lite4, size=300),
     "mnasnet": Architecture(body=mnasnet, has_alpha=True),
     "mobilenet_v1": Architecture(body=mobilenet_v1, has_alpha=True),
-    "mobilenet_v2": Architecture(body=mobilenet_v2, has_alpha=True, sources=_PUBLISHED),
+    "mobilenet_v2": Architecture(body=mobilenet_v2, has_alpha=True),
     "mobilenet_v3_large": Architecture(
         body=mobilenet_v3_large,
         head=widening_head(1280, features=960, activation="hard_silu"),
@@ -111,9 +103,7 @@ _EDGE = {
     "mobilenet_v4_conv_small": Architecture(
         body=one_width(mobilenet_v4_conv_small), head=mobilenet_v4_head
     ),
-    "xception": Architecture(
-        body=one_width(xception), default_size=299, min_size=71, sources=_PUBLISHED
-    ),
+    "xception": Architecture(body=one_width(xception), default_size=299, min_size=71),
     "xception_small": Architecture(body=one_width(xception_small)),
 }
 
@@ -126,15 +116,15 @@ _CLASSIC = {
     "inception_v3": Architecture(body=one_width(inception_v3), default_size=299, min_size=75),
     "inception_v4": Architecture(body=one_width(inception_v4), default_size=299, min_size=75),
     "lenet5": Architecture(body=one_width(lenet5), head=lenet_head, default_size=32),
-    "resnet18": Architecture(body=one_width(resnet18), normalization=_TORCH),
-    "resnet34": Architecture(body=one_width(resnet34), normalization=_TORCH),
+    "resnet18": Architecture(body=one_width(resnet18), normalization=IMAGENET_STATISTICS),
+    "resnet34": Architecture(body=one_width(resnet34), normalization=IMAGENET_STATISTICS),
     "resnet50": Architecture(body=one_width(resnet50), normalization=MEANS_OFF, bgr_weights=True),
-    "resnet50_v1_5": Architecture(body=one_width(resnet50_v1_5), normalization=_TORCH),
+    "resnet50_v1_5": Architecture(body=one_width(resnet50_v1_5), normalization=IMAGENET_STATISTICS),
     "resnet101": Architecture(body=one_width(resnet101), normalization=MEANS_OFF, bgr_weights=True),
     "resnet152": Architecture(body=one_width(resnet152), normalization=MEANS_OFF, bgr_weights=True),
     "se_inception": Architecture(body=one_width(se_inception), auxiliary=AUXILIARY),
-    "se_resnet50": Architecture(body=one_width(se_resnet50), normalization=_TORCH),
-    "senet154": Architecture(body=one_width(senet154), normalization=_TORCH),
+    "se_resnet50": Architecture(body=one_width(se_resnet50), normalization=IMAGENET_STATISTICS),
+    "senet154": Architecture(body=one_width(senet154), normalization=IMAGENET_STATISTICS),
     "tutorial_cnn": Architecture(
         body=one_width(tutorial_cnn), head=tutorial_head, default_size=150, min_size=46
     ),

@@ -15,12 +15,13 @@ from edgecnn.core.checkpoint import Padding
 from edgecnn.core.errors import InputError, MissingExtra, unknown
 from edgecnn.core.normalization import Normalization
 from edgecnn.core.progress import say
+from edgecnn.zoo.convention import Convention
 from edgecnn.zoo.download import fetch
 from edgecnn.zoo.matching import FileLayer, Found, Named, by_name, check, in_order
 from edgecnn.zoo.network import LOGITS_LAYER, attach_head, build
 from edgecnn.zoo.registry import find
 from edgecnn.zoo.torch_file import Tensors
-from edgecnn.zoo.torch_names import CONVENTIONS, Convention
+from edgecnn.zoo.torch_names import CONVENTIONS
 from edgecnn.zoo.weight_file import read, read_keras
 
 IMAGENET, NONE = "imagenet", "none"
