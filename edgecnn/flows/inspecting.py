@@ -79,7 +79,7 @@ def _inspect_architecture(name: str, look: Look) -> dict[str, Any]:
             "file, checkpoint or architecture", name, rows, where="this folder or the zoo"
         )
     size = look.size or row.get("size") or zoo.find(row["arch"]).default_size
-    alpha, classes = look.alpha or row["alpha"], look.classes or 1000
+    alpha, classes = look.alpha or row["alpha"], 1000 if look.classes is None else look.classes
     body = zoo.build(row["arch"], shape=(size, size, 3), alpha=alpha)
     cost = zoo.cost(zoo.attach_head(body, classes))
     about = {"arch": row["arch"], "alpha": alpha, "size": size, "classes": classes}
