@@ -6,9 +6,11 @@ import logging
 import warnings
 from typing import Any
 
+import onnx
+
 from edgecnn.convert.frozen import INPUT_NAME, OUTPUT_NAME, Frozen
 from edgecnn.convert.onnx_layout import channels_first
-from edgecnn.core.errors import MissingExtra
+from edgecnn.core.errors import InputError, MissingExtra
 from edgecnn.core.quiet import quiet_stderr
 
 OPSET = 17
@@ -20,6 +22,10 @@ def float32(frozen: Frozen) -> bytes:
 
     Returns:
         A serialized ModelProto: input "image" [N, H, W, C], output "scores", float32.
+
+    Raises:
+        InputError: an operation that ONNX has not.
+        MissingExtra: tf2onnx is not installed.
     """
     try:
         with warnings.catch_warnings():
@@ -40,6 +46,7 @@ def float32(frozen: Frozen) -> bytes:
             output_names=outputs,
             opset=OPSET,
         )
+    _refuse_unknown(proto.graph)
     channels_first(proto.graph)
     _rename(proto.graph, {inputs[0]: INPUT_NAME, outputs[0]: OUTPUT_NAME})
     return bytes(proto.SerializeToString())
@@ -58,6 +65,15 @@ def _with_plain_sums(graph: Any) -> Any:
             node.op = "AddV2"
             node.attr.pop("data_format", None)
     return graph
+
+
+def _refuse_unknown(graph: Any) -> None:
+    """Refuse what the converter passed on as it was: no runtime would load the file."""
+    known = {schema.name for schema in onnx.defs.get_all_schemas()}
+    if unknown := sorted({node.op_type for node in graph.node} - known):
+        raise InputError(
+            f"no form of {', '.join(unknown)} in ONNX", where="this network", fix="export to TFLite"
+        )
 
 
 def _rename(graph: Any, names: dict[str, str]) -> None:

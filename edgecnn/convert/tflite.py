@@ -6,17 +6,26 @@ that the decisions (ranges, scales, rounding) are ours and the same for both for
 
 from __future__ import annotations
 
+import re
 import warnings
 from typing import Any
 
 import tensorflow as tf
+from tensorflow.lite.python.convert_phase import ConverterError
 
 from edgecnn.convert.frozen import Frozen
+from edgecnn.core.errors import InputError
 from edgecnn.core.quiet import quiet_stderr
+
+_UNKNOWN = re.compile(r"'tf\.(\w+)' op is neither")
 
 
 def float32(frozen: Frozen) -> bytes:
-    """Convert without any quantization."""
+    """Convert without any quantization.
+
+    Raises:
+        InputError: an operation that TFLite has not; this holds for all schemes.
+    """
     return _convert(_converter(frozen))
 
 
@@ -43,6 +52,14 @@ def _converter(frozen: Frozen) -> Any:
 
 
 def _convert(converter: Any) -> bytes:
-    with quiet_stderr(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return bytes(converter.convert())
+    try:
+        with quiet_stderr(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return bytes(converter.convert())
+    except ConverterError as error:
+        names = sorted(set(_UNKNOWN.findall(str(error))))
+        if not names:
+            raise
+        raise InputError(
+            f"no form of {', '.join(names)} in TFLite", where="this network", fix="export to ONNX"
+        ) from None

@@ -3,6 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from edgecnn.core.errors import InputError
+
 pytestmark = pytest.mark.tensorflow
 
 
@@ -79,3 +81,48 @@ def test_onnx_adds_two_convolutions_of_one_place():
     session = onnxruntime.InferenceSession(onnx.float32(freeze(model)))
     (answer,) = session.run(["scores"], {"image": photo})
     np.testing.assert_allclose(answer, model(photo), atol=1e-5)
+
+
+def test_an_operation_that_tflite_has_not_is_named():
+    import keras
+    from keras import layers
+
+    from edgecnn.convert import onnx, tflite
+    from edgecnn.convert.frozen import freeze
+
+    image = keras.Input((8, 8, 8, 2))
+    frozen = freeze(keras.Model(image, layers.MaxPooling3D(2)(image)))
+    with pytest.raises(InputError, match="no form of MaxPool3D in TFLite"):
+        tflite.float32(frozen)
+    assert onnx.float32(frozen)
+
+
+def test_an_operation_that_onnx_has_not_is_named():
+    import keras
+    import tensorflow as tf
+
+    from edgecnn.convert import onnx
+    from edgecnn.convert.frozen import freeze
+
+    class Bessel(keras.layers.Layer):
+        def call(self, inputs):
+            return tf.math.special.bessel_i0(inputs)
+
+    image = keras.Input((4, 4, 1))
+    with pytest.raises(InputError, match="no form of BesselI0 in ONNX"):
+        onnx.float32(freeze(keras.Model(image, Bessel()(image))))
+
+
+def test_a_grouped_convolution_is_one_operation_in_onnx():
+    import keras
+    import onnx as onnx_package
+    from keras import layers
+
+    from edgecnn.convert import onnx
+    from edgecnn.convert.frozen import freeze
+
+    image = keras.Input((8, 8, 4))
+    content = onnx.float32(freeze(keras.Model(image, layers.Conv2D(8, 3, groups=2)(image))))
+    nodes = onnx_package.load_from_string(content).graph.node
+    (groups,) = (a.i for node in nodes for a in node.attribute if a.name == "group")
+    assert groups == 2
