@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 BFLOAT16 = "BFloat16Storage"
 # torch.storage: the typed storages, as numpy reads their numbers; bfloat16 has no numpy type.
-STORAGES = {
+STORAGES: dict[str, np.dtype[Any]] = {
     "FloatStorage": np.dtype("<f4"),
     "DoubleStorage": np.dtype("<f8"),
     "HalfStorage": np.dtype("<f2"),

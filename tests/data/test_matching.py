@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from edgecnn.core.errors import InputError
-from edgecnn.data import examples_for, open_data
+from edgecnn.data import examples_for, imagenet_classes, open_data
 from edgecnn.data.matching import match_classes
 
 COLOURS = ("blue", "green", "red")
@@ -132,3 +132,10 @@ def test_imagenets_synsets_are_a_thousand_in_their_usual_order(shared: Path) -> 
     assert len(names) == 500
     indices = [int(photo.name[:4]) for photo in photos]
     assert match_classes(names, IMAGENET, where="here") == indices
+
+
+def test_imagenets_short_names_are_distinct_and_found() -> None:
+    classes = imagenet_classes()
+    assert len({name.casefold() for name in classes}) == 1000
+    names = ["n02124075", "tabby", "Egyptian_cat", "crane (bird)", "151"]
+    assert match_classes(names, classes, where="") == [285, 281, 285, 134, 151]

@@ -93,3 +93,28 @@ def test_importing_the_room_loads_no_table_maker() -> None:
     code = "import sys, edgecnn.report, edgecnn.report.text as t; print('rich' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def zoo_row(name: str, **weights: Any) -> dict[str, Any]:
+    facts = {"top1": 0.751, "top1_source": "a paper", "licence": "MIT", "on_disk": False}
+    known = [facts | {"available": True} | weights] if weights else []
+    cost = {"params": 4_694_024, "macs": 385_187_552, "size": 224}
+    return {"name": name, **cost, "int8": "good", "weights": known}
+
+
+def test_the_zoo_shows_costs_accuracy_with_its_source_and_licence() -> None:
+    rows = [
+        zoo_row("here_net", on_disk=True),
+        zoo_row("line_net", top1_source="another paper", top1=0.6),
+        zoo_row("pip_net", available=False),
+        zoo_row("own_net"),
+    ]
+    table, *sources = text.zoo_table(rows)
+    lines = shown(table, width=80).splitlines()
+    assert lines[1].split() == [
+        *("here_net", "4.69", "M", "385", "M", "224", "75.1", "(1)", "good", "here", "MIT")
+    ]
+    assert "60.0 (2)  good  on-line" in lines[2]
+    assert "75.1 (1)  good  pip" in lines[3]
+    assert lines[4].split()[-3:] == ["good", "–", "–"]
+    assert sources == ["  (1) a paper", "  (2) another paper"]

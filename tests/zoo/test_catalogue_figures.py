@@ -6,7 +6,7 @@ import keras
 import pytest
 
 from edgecnn import zoo
-from edgecnn.core.catalogue import read_catalogue
+from edgecnn.core.catalogue import published, read_catalogue
 
 pytestmark = pytest.mark.tensorflow
 
@@ -33,6 +33,12 @@ def test_every_architecture_is_listed_under_its_own_name() -> None:
 def test_listed_weights_are_those_that_can_be_asked_for(name: str) -> None:
     listed = {weights["source"] for weights in ROWS[name]["weights"]}
     assert listed == set(zoo.sources(ROWS[name]["arch"])) - {"none"}
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_weights_tied_to_a_size_are_for_the_rows_own(name: str) -> None:
+    weights = published(ROWS[name]["arch"]).get(ROWS[name]["alpha"])
+    assert weights is None or weights.only_at in (0, ROWS[name]["size"])
 
 
 def test_recipes_name_architectures_that_exist() -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from edgecnn import zoo
 from edgecnn.core import checkpoint as checkpoints
-from edgecnn.core.checkpoint import Card, Checkpoint
+from edgecnn.core.checkpoint import Card, Checkpoint, Padding
 from edgecnn.core.errors import InputError
 from edgecnn.core.normalization import Normalization
 from edgecnn.core.runner import Runner
@@ -136,6 +136,15 @@ def test_card_of_an_unknown_architecture_gets_the_nearest_name(
 ) -> None:
     with pytest.raises(InputError, match="try ds_cnn"):
         zoo.restore(write(tmp_path / "unknown", model, arch="ds_cn"))
+
+
+@pytest.mark.parametrize("padding", ["symmetric", "caffe"])
+def test_network_pads_as_its_card_says(padding: Padding, tmp_path: Path) -> None:
+    body = zoo.build("ds_cnn", shape=(32, 32, 3), alpha=0.25, padding=padding)
+    padded = zoo.attach_head(body, len(CLASSES))
+    restored = zoo.restore(write(tmp_path / "padded", padded, padding=padding))
+    batch = pixels(2).astype(np.float32)
+    np.testing.assert_allclose(restored(batch), padded(batch), atol=1e-6)
 
 
 def test_network_normalizes_as_its_card_says(model: keras.Model, tmp_path: Path) -> None:
