@@ -87,7 +87,7 @@ def _view(facts: dict[str, Any]) -> list[Any]:
 
     from edgecnn.report import units
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("layer", overflow="fold")
     table.add_column("operation", overflow="fold")
     for name in ("output", "params", "MACs", "weights", "bytes", "sees"):
