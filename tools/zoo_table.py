@@ -1,7 +1,7 @@
 """The zoo's closing table: parameters, MACs, and what int8 changes, of each architecture.
 
 Run: python tools/zoo_table.py --data PHOTOS [--out FOLDER] [--only NAME ...] [--size 96]
-     python tools/zoo_table.py --data PHOTOS --weights imagenet --only efficientnet_lite0
+     python tools/zoo_table.py --data PHOTOS --imagenet SYNSETS --only efficientnet_lite0
 
 Agreement is measured on the exported files, on photos that neither fitted nor calibrated.
 A network without weights would answer at random, and agreement say nothing. So its random
@@ -9,6 +9,9 @@ filters are made smooth, its batch norms are settled on real photos with most of
 above zero (deep random networks are chaotic otherwise: no two photos of a class look alike
 to them), and its last layer is fitted to the classes in closed form: ridge regression.
 One process a row, one JSON file a row: a run that was stopped continues where it was.
+
+With --imagenet the networks have their published weights at their own size, photos of
+PHOTOS calibrate, and all photos of SYNSETS, a folder a synset, judge.
 """
 
 from __future__ import annotations
@@ -30,6 +33,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 REPOSITORY = Path(__file__).parents[1]
 _SETTLING_PHOTOS = 96
+_CALIBRATING_PHOTOS = 128
 _PER_CLASS = 130
 _SPLIT = (60.0, 40.0, 0.0)
 # Ridge regression's weight decays to choose from, as a share of the features' mean square.
@@ -106,12 +110,7 @@ def fit_last_layer(model: Any, pixels: Any, labels: Any, classes: int) -> None:
 
     last = model.get_layer("logits")
     trunk = keras.Model(model.input, last.input)
-    features = np.concatenate(
-        [
-            np.asarray(trunk(batch, training=False), np.float64)
-            for batch in np.array_split(pixels.astype(np.float32), -(-len(pixels) // 32))
-        ]
-    )
+    features = in_batches(trunk, pixels).astype(np.float64)
     mean, targets = features.mean(axis=0), np.eye(classes)[labels]
     offset = targets.mean(axis=0)
     centred = features - mean
@@ -130,74 +129,115 @@ def fit_last_layer(model: Any, pixels: Any, labels: Any, classes: int) -> None:
     last.set_weights([spread * weights, spread * (offset - mean @ weights)])
 
 
-def make_checkpoint(entry: dict[str, Any], args: argparse.Namespace, folder: Path) -> Any:
-    """A Checkpoint of the row's network that answers something about the photos."""
+@dataclasses.dataclass
+class Made:
+    """A network that answers something about the photos, and the photos of both parts."""
+
+    model: Any
+    normalization: Any
+    pixels: dict[str, Any]
+    labels: dict[str, Any]
+
+
+def make_network(entry: dict[str, Any], args: argparse.Namespace, folder: Path) -> Made:
     import keras
     import numpy as np
 
     from edgecnn import data, zoo
-    from edgecnn.core import checkpoint as checkpoints
 
     keras.utils.set_random_seed(0)
     architecture = zoo.find(entry["arch"])
     size = min(architecture.default_size, max(architecture.min_size, args.size))
     how = architecture.preprocessing(size)
-    photos = few_photos(args.data.resolve(), folder / "photos")
-    dataset = data.open_data(str(photos), split=_SPLIT)
-    weights = zoo.open_weights(entry["arch"], "none", alpha=entry["alpha"], size=size)
+    dataset = data.open_data(str(few_photos(args.data.resolve(), folder / "photos")), split=_SPLIT)
     model = zoo.classifier(
-        entry["arch"], len(dataset.classes), shape=how.shape, alpha=entry["alpha"],
-        dropout=0.2, weights=weights,
-    )  # fmt: skip
-    examples = dataset.parts["train"]
-    batches = list(data.Reader(examples, how))
-    pixels = np.concatenate([batch.pixels for batch in batches])
-    labels = np.concatenate([batch.labels for batch in batches])
-    random = np.random.default_rng(0).permutation(len(pixels))
-    calm(model)
-    settle(model, pixels[random[:_SETTLING_PHOTOS]].astype(np.float32))
-    fit_last_layer(model, pixels, labels, len(dataset.classes))
-    card = checkpoints.Card(
-        name=entry["name"].replace(".", "_"), task="classify", classes=dataset.classes,
-        arch=entry["arch"], alpha=entry["alpha"], preprocessing=how,
-        normalization=architecture.normalization, weights="none", params=0, macs=0, recipe={},
-        data=dataset.manifest, phases=(), history=(), scores=(), seconds=0.0, peak_rss_mb=0.0,
-        model_sha256="", versions={},
-    )  # fmt: skip
-    return checkpoints.write(
-        folder / "checkpoint", card, save_model=lambda path: zoo.save_model(model, path)
+        entry["arch"], len(dataset.classes), shape=how.shape, alpha=entry["alpha"]
     )
+    made = Made(model, architecture.normalization, {}, {})
+    for part in ("train", "val"):
+        batches = list(data.Reader(dataset.parts[part], how))
+        order = np.random.default_rng(0).permutation(sum(len(b.pixels) for b in batches))
+        made.pixels[part] = np.concatenate([batch.pixels for batch in batches])[order]
+        made.labels[part] = np.concatenate([batch.labels for batch in batches])[order]
+    calm(model)
+    settle(model, made.pixels["train"][:_SETTLING_PHOTOS].astype(np.float32))
+    fit_last_layer(model, made.pixels["train"], made.labels["train"], len(dataset.classes))
+    return made
+
+
+def open_network(entry: dict[str, Any], args: argparse.Namespace, folder: Path) -> Made:
+    """The network with its ImageNet weights."""
+    import numpy as np
+
+    from edgecnn import data, zoo
+
+    arch, alpha = entry["arch"], entry["alpha"]
+    how = zoo.find(arch).preprocessing()
+    weights = zoo.open_weights(arch, "imagenet", alpha=alpha)
+    model = zoo.classifier(arch, 1000, shape=how.shape, alpha=alpha, weights=weights)
+    made = Made(model, weights.normalization or zoo.find(arch).normalization, {}, {})
+    synsets = (REPOSITORY / "edgecnn" / "data" / "imagenet_synsets.txt").read_text().split()
+    few = few_photos(args.data.resolve(), folder / "photos")
+    for part, source in (("train", few), ("val", args.imagenet.resolve())):
+        dataset = data.open_data(str(source))
+        batches = list(data.Reader(dataset.examples, how))
+        made.pixels[part] = np.concatenate([batch.pixels for batch in batches])
+        places = [synsets.index(name) if name in synsets else -1 for name in dataset.classes]
+        labels = np.concatenate([batch.labels for batch in batches])
+        made.labels[part] = np.asarray(places)[labels]
+    order = np.random.default_rng(0).permutation(len(made.pixels["train"]))
+    made.pixels["train"] = made.pixels["train"][order]
+    return made
+
+
+def in_batches(model: Any, pixels: Any) -> Any:
+    import numpy as np
+
+    batches = np.array_split(pixels.astype(np.float32), -(-len(pixels) // 32))
+    return np.concatenate([np.asarray(model(batch, training=False)) for batch in batches])
 
 
 def measure(entry: dict[str, Any], args: argparse.Namespace) -> dict[str, Any]:
     """Make one row."""
     import resource
 
-    from edgecnn.export import Options, export
+    import numpy as np
+
+    from edgecnn.export.writers import Writers
+    from edgecnn.runtime import load
     from edgecnn.runtime.inspect import inspect
 
     started = time.perf_counter()
+    files = {}
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        checkpoint = make_checkpoint(entry, args, folder)
-        made = time.perf_counter() - started
-        options = Options(formats=("tflite", "onnx"), schemes=("int8",), calibration_count=128)
-        files = {}
-        for artifact in export(checkpoint, folder / "files", options):
-            seen = inspect(artifact.path)
-            key = f"{artifact.metadata.format} {artifact.metadata.scheme}"
-            files[key] = {
-                **dataclasses.asdict(artifact.metadata.measured),
-                "bytes": artifact.bytes,
-                "seconds": artifact.seconds,
+        made = (open_network if args.imagenet else make_network)(entry, args, folder)
+        pixels, labels = made.pixels["val"], made.labels["val"]
+        expected = in_batches(made.model, pixels).argmax(axis=1)
+        calibrating = made.pixels["train"][:_CALIBRATING_PHOTOS]
+        writers = Writers(made.model, made.normalization, lambda: (p[None] for p in calibrating))
+        for suffix in ("tflite", "onnx"):
+            begun = time.perf_counter()
+            written = writers.make(suffix, "int8", "uint8")
+            seconds = time.perf_counter() - begun
+            path = folder / f"network.{suffix}"
+            path.write_bytes(written.content)
+            answers = np.asarray(load(path, threads=2).run(pixels)).argmax(axis=1)
+            seen = inspect(path)
+            files[f"{suffix} int8"] = {
+                "n": len(labels),
+                "float_top1": float(np.mean(expected == labels)),
+                "top1": float(np.mean(answers == labels)),
+                "agreement_pct": 100 * float(np.mean(answers == expected)),
+                "bytes": len(written.content),
+                "seconds": seconds,
                 "int8_ops": seen["int8_ops"],
                 "float_ops": seen["float_ops"],
-                "warnings": list(artifact.metadata.warnings),
+                "in_float": list(written.float_operations),
             }
     return {
         "name": entry["name"],
-        "size": checkpoint.card.preprocessing.height,
-        "seconds_to_make": made,
+        "size": pixels.shape[1],
         "seconds": time.perf_counter() - started,
         "peak_rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
         "files": files,
@@ -220,19 +260,12 @@ def table(rows: list[dict[str, Any]]) -> str:
         entry, files = entries[row["name"]], row["files"]
         parameters, macs = said(others.get((entry["arch"], entry["alpha"])))
         tflite, onnx = files["tflite int8"], files["onnx int8"]
-        in_float = sorted(
-            {
-                warning.partition(": ")[2]
-                for file in (tflite, onnx)
-                for warning in file["warnings"]
-                if warning.startswith("computed in float")
-            }
-        )
+        in_float = sorted({name for file in (tflite, onnx) for name in file.get("in_float", ())})
         cells = (
             entry["name"], f"{entry['params']:,}", parameters, f"{entry['macs'] / 1e6:,.1f}", macs,
             row["size"], f"{100 * (tflite['float_top1'] or 0):.1f}",
             f"{tflite['agreement_pct']:.1f}", f"{onnx['agreement_pct']:.1f}", tflite["n"],
-            "; ".join(in_float),
+            ", ".join(in_float),
         )  # fmt: skip
         lines.append("| " + " | ".join(map(str, cells)) + " |")
     return "\n".join(lines)
@@ -243,6 +276,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, default=Path("zoo_table"))
+    parser.add_argument("--imagenet", type=Path)
     parser.add_argument("--only", nargs="*")
     parser.add_argument("--size", type=int, default=96)
     parser.add_argument("--row", help=argparse.SUPPRESS)
