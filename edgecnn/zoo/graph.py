@@ -9,7 +9,8 @@ from collections.abc import Iterator
 import keras
 from keras import layers
 
-_BLOCK = re.compile(r"(stage\d+_)?block\d+|[^_]+")
+# conv2_block1 is how Keras names a block of its ResNets.
+_BLOCK = re.compile(r"((stage|conv)\d+_)?block\d+|[^_]+")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

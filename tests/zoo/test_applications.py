@@ -28,4 +28,21 @@ def test_wrapped_network_is_one_flat_graph_behind_our_pixels(arch: str) -> None:
         body = zoo.build(arch, shape=(side, side, 3))
     assert [layer.name for layer in body.layers[:2]] == ["image", "normalize"]
     assert not [layer for layer in body.layers if isinstance(layer, keras.Model)]
-    assert len(zoo.cut_points(body)) >= 5
+
+
+@pytest.mark.parametrize(
+    ("arch", "cuts", "first_block"),
+    [
+        ("vgg16", 5, "block1_pool"),
+        ("resnet50", 2 + 16, "conv2_block1_out"),
+        ("inception_v3", 7 + 11, "mixed0"),
+    ],
+)
+def test_wrapped_network_can_be_cut_after_each_block(
+    arch: str, cuts: int, first_block: str
+) -> None:
+    side = zoo.find(arch).min_size
+    with keras.StatelessScope(initialize_variables=False):
+        places = zoo.cut_points(zoo.build(arch, shape=(side, side, 3)))
+    assert len(places) == cuts
+    assert first_block in places
