@@ -5,6 +5,7 @@ import shutil
 import struct
 import subprocess
 import sys
+import zipfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -191,6 +192,8 @@ def test_a_full_disk_leaves_nothing_behind(line: Any, tmp_path: Path) -> None:
         ("bench INT8 --runtime litertt", "litert"),
         ("bench INT8 --target cpuu", "cpu"),
         ("zoo show mobilenet", "mobilenet_v2"),
+        ("zoo pull mobilenet_v22 --out x", "mobilenet_v2"),
+        ("zoo pul mobilenet_v2 --out x", "pull"),
         ("exprot RUN --out x", "export"),
     ],
 )
@@ -241,6 +244,8 @@ def test_an_unknown_class_offers_the_nearest(line: Any, tmp_path: Path, refused:
         "inspect absent.tflite",
         "predict INT8 PHOTO --labels absent.txt",
         "zoo show",
+        "zoo pull lenet5 --out x",
+        "zoo pull mobilenet_v2",
         "zoo list mobilenet_v2",
     ],
 )
@@ -251,3 +256,22 @@ def test_what_cannot_be_done_is_refused(
     places = {"RUN": line.run, "INT8": line.int8, "PHOTO": line.photos / "red" / "00.jpg"}
     refused(*[places.get(word, word) for word in words.split()])
     assert list(tmp_path.iterdir()) == []
+
+
+def test_weights_that_want_to_run_something(tmp_path: Path, refused: Refused) -> None:
+    program = b"\x80\x02cos\nsystem\nX\x0c\x00\x00\x00touch owned!\x85R."
+    with zipfile.ZipFile(tmp_path / "evil.pth", "w") as archive:
+        archive.writestr("net/data.pkl", program)
+    arguments = ("--arch", "mobilenet_v2", "--weights", tmp_path / "evil.pth")
+    said = refused("train", "digits", "--out", tmp_path / "run", *arguments)
+    assert "(os.system is not admitted) in " in said
+    assert {path.name for path in tmp_path.iterdir()} == {"evil.pth"}
+
+
+@pytest.mark.parametrize("name", ["weights.pth", "weights.safetensors", "weights.h5"])
+def test_weights_of_a_wrong_kind(name: str, tmp_path: Path, refused: Refused) -> None:
+    (tmp_path / name).write_text("no weights at all")
+    arguments = ("--arch", "mobilenet_v2", "--weights", tmp_path / name)
+    said = refused("train", "digits", "--out", tmp_path / "run", *arguments)
+    assert f"no weights of a kind that is known in {tmp_path / name}: use .h5" in said
+    assert [path.name for path in tmp_path.iterdir()] == [name]
