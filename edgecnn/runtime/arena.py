@@ -18,14 +18,9 @@ from edgecnn.runtime.tflite import Graph, Operator
 # kDefaultArenaAlignment of tensorflow/lite/arena_planner.h: a cache line.
 ALIGNMENT = 64
 
-# Operations whose kernels lay windows out as rows: whether each value of the input is spread
-# over its window, and the axis of the weights that is not in a row.
-_ROWS = {
-    "CONV_2D": (False, 0),
-    "CONV_3D": (False, 4),
-    "TRANSPOSE_CONV": (True, 3),
-    "CONV_3D_TRANSPOSE": (True, 4),
-}
+# Operations whose kernels lay windows out as rows -> the axis of the weights not in a row.
+# Transposed convolutions take their scratch outside the arena.
+_ROWS = {"CONV_2D": 0, "CONV_3D": 4}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -101,7 +96,7 @@ def runtime_arena_bytes(graph: Graph) -> int:
     Its kernels lay the windows of a convolution out as rows before they multiply. XNNPACK,
     the delegate that is used by default, does not, and keeps activations outside the arena.
 
-    Source: tensorflow/lite/kernels/conv.cc, conv3d.cc, transpose_conv.cc.
+    Source: tensorflow/lite/kernels/conv.cc, conv3d.cc.
     """
     lives = lifetimes(graph)
     for step, operator in enumerate(graph.operators):
@@ -112,22 +107,18 @@ def runtime_arena_bytes(graph: Graph) -> int:
 
 
 def _scratch_bytes(graph: Graph, operator: Operator) -> int:
-    if operator.name not in _ROWS or not operator.outputs or min(operator.inputs[:3]) < 0:
-        return 0
-    spreads, channel = _ROWS[operator.name]
-    weights = graph.tensors[operator.inputs[1]]
-    data = graph.tensors[operator.inputs[2 if spreads else 0]]
     window = operations.window_of(graph, operator)
-    if window is None or len(weights.shape) <= channel or not data.shape:
+    if operator.name not in _ROWS or window is None or not operator.outputs:
         return 0
-    if not spreads and max((*window.kernel, *window.stride, *window.dilation)) == 1:
+    if operator.inputs[0] < 0 or max((*window.kernel, *window.stride, *window.dilation)) == 1:
         return 0  # each pixel is a row already
-    values = data if spreads else graph.tensors[operator.outputs[0]]
-    places = operations.elements(values) // max(abs(values.shape[-1]), 1)
-    row = operations.elements(weights) // max(weights.shape[channel], 1)
-    # Sums of products of a spreading kernel are as wide as its accumulator.
-    width = 4 if spreads else data.bytes // max(operations.elements(data), 1)
-    return places * row * width
+    data, weights = (graph.tensors[place] for place in operator.inputs[:2])
+    output = graph.tensors[operator.outputs[0]]
+    if len(weights.shape) <= _ROWS[operator.name] or not output.shape:
+        return 0
+    places = operations.elements(output) // max(abs(output.shape[-1]), 1)
+    row = operations.elements(weights) // max(weights.shape[_ROWS[operator.name]], 1)
+    return places * row * (data.bytes // max(operations.elements(data), 1))
 
 
 def _planned(graph: Graph, lifes: dict[int, Life]) -> int:
