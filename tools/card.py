@@ -284,6 +284,7 @@ def card_page(card: Card, recipe: dict[str, Any]) -> str:
         "",
         f"{recipe['summary'][0].upper()}{recipe['summary'][1:]}. "
         f"Settings: [{card.recipe}.toml](../{card.recipe}.toml).",
+        *(["", recipe["note"]] if "note" in recipe else []),
         "",
         "| what | measured |",
         "|---|---|",
@@ -313,7 +314,7 @@ def _target(recipe: dict[str, Any]) -> str:
 def recipes_page(cards: dict[str, Card], recipes: dict[str, dict[str, Any]]) -> str:
     """Return docs/recipes.md."""
     run = [_row(cards[name], recipe) for name, recipe in recipes.items() if name in cards]
-    waiting = [f"- `{name}`: {r['summary']}" for name, r in recipes.items() if name not in cards]
+    waiting = [_waiting(name, recipe) for name, recipe in recipes.items() if name not in cards]
     steps = [
         f"| [{name}](../models/cards/{name}.md) | {recipes[name]['summary']} "
         f"| {units.share(cards[name].top1)} | {_range(cards[name])} "
@@ -326,6 +327,11 @@ def recipes_page(cards: dict[str, Card], recipes: dict[str, dict[str, Any]]) -> 
         steps="\n".join(steps),
         waiting="\n".join(waiting) or "All have been run.",
     )
+
+
+def _waiting(name: str, recipe: dict[str, Any]) -> str:
+    note = f". {recipe['note']}" if "note" in recipe else ""
+    return f"- `{name}`: {recipe['summary']}{note}"
 
 
 def _range(card: Card) -> str:
