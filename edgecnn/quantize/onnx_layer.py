@@ -9,7 +9,13 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn.quantize.correction import mean_taps, same_padding
-from edgecnn.quantize.grid import Grid, round_bias, round_weights, weight_scales
+from edgecnn.quantize.grid import (
+    Grid,
+    round_bias,
+    round_weights,
+    rounding_error,
+    weight_scales,
+)
 from edgecnn.quantize.onnx_graph import attribute
 
 Array: TypeAlias = npt.NDArray[Any]
@@ -45,15 +51,14 @@ def round_layer(
         mean: The layer's mean input over the calibration photos.
         shift: What the input grid's real values exceed the true ones by.
     """
-    weights = weights.astype(np.float64)
     axis = 1 if node.op_type == "Gemm" and not attribute(node, "transB", 0) else 0
     bias = np.zeros(weights.shape[axis]) if bias is None else bias.astype(np.float64)
-    bias = bias - shift * weights.sum(axis=tuple(i for i in range(weights.ndim) if i != axis))
+    others = tuple(i for i in range(weights.ndim) if i != axis)
+    bias = bias - shift * weights.sum(axis=others, dtype=float)
     scales = weight_scales(weights, bias, grid.scale, axis)
     integers = round_weights(weights, scales, axis)
-    shape = [-1 if i == axis else 1 for i in range(weights.ndim)]
-    error = integers * scales.astype(np.float64).reshape(shape) - weights
-    bias = bias - _expected(node, error, mean + shift)
+    error = rounding_error(weights, integers, scales, axis)
+    bias = bias - _expected(node, error, (mean + shift).astype(np.float32))
     return Rounded(integers, scales, axis, round_bias(bias, grid.scale, scales))
 
 

@@ -12,7 +12,13 @@ import numpy.typing as npt
 from ai_edge_litert import schema_py_generated as schema
 
 from edgecnn.quantize.correction import mean_taps, same_padding
-from edgecnn.quantize.grid import Grid, round_bias, round_weights, weight_scales
+from edgecnn.quantize.grid import (
+    Grid,
+    round_bias,
+    round_weights,
+    rounding_error,
+    weight_scales,
+)
 from edgecnn.quantize.observe import Observed
 from edgecnn.quantize.tflite_graph import constant, give_buffer, name_of, operation, quantization
 from edgecnn.quantize.tflite_operations import WEIGHTED, Weighted
@@ -60,8 +66,8 @@ class Layer:
             axis or 0,
         )
         integers = round_weights(weights, scales, axis or 0)
-        error = integers * _spread(scales, weights.ndim, axis) - weights
-        bias = bias - self._expected(error, observed.mean + input_shift)
+        error = rounding_error(weights, integers, scales, axis or 0)
+        bias = bias - self._expected(error, (observed.mean + input_shift).astype(np.float32))
         self._replace(self._places.weights, integers, schema.TensorType.INT8, scales)
         bias_scales = (input_grid.scale * scales.astype(np.float64)).astype(np.float32)
         whole = round_bias(bias, input_grid.scale, scales)
@@ -127,7 +133,3 @@ class Layer:
         inputs[position] = len(graph.tensors)
         graph.tensors.append(tensor)
         self.operator.inputs = np.asarray(inputs, np.int32)
-
-
-def _spread(scales: Array, ndim: int, axis: int | None) -> Array:
-    return scales.astype(np.float64).reshape([-1 if i == (axis or 0) else 1 for i in range(ndim)])

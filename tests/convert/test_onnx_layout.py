@@ -81,3 +81,69 @@ def test_volumes_and_sequences_convert_too(converted):
 
     converted(lambda x: layers.Conv3D(4, 3)(layers.ReLU()(layers.Conv3D(4, 3)(x))), (8, 8, 8, 2))
     converted(lambda x: layers.Conv1D(4, 3)(layers.ReLU()(layers.Conv1D(4, 3)(x))), (16, 2))
+
+
+BACK, FORTH = [0, 2, 3, 1], [0, 3, 1, 2]
+PADS = np.array([0, 1, 2, 0, 0, 0, 1, 3])
+
+
+@pytest.mark.parametrize(
+    ("op", "inputs", "attributes"),
+    [
+        ("Concat", "a b", {"axis": -1}),
+        ("Concat", "a b", {"axis": 1}),
+        ("Pad", "a pads", {}),
+        ("Pad", "a pads one", {}),
+        ("ReduceMean", "a", {"axes": [1, 2]}),
+        ("ReduceMean", "a", {"axes": [-3, -2], "keepdims": 0}),
+        ("ReduceMean", "a", {"axes": [2]}),
+        ("ReduceMean", "a", {"axes": [3], "keepdims": 0}),
+        ("ReduceMax", "a", {"axes": [1, 2], "keepdims": 0}),
+        ("ReduceMax", "a", {"axes": [3]}),
+        ("Add", "a x", {}),
+        ("Add", "a planes", {}),
+        ("Sub", "row a", {}),
+        ("Mul", "a batch", {}),
+        ("Max", "a b", {}),
+    ],
+    ids=str,
+)
+def test_a_graph_answers_as_before_whatever_was_moved(op, inputs, attributes):
+    import onnxruntime
+    from onnx import TensorProto, helper, numpy_helper
+
+    from edgecnn.convert.onnx_layout import channels_first
+
+    random = np.random.default_rng(0)
+    constants = {
+        "pads": PADS,
+        "one": np.array(1.0, np.float32),
+        "row": random.normal(size=3).astype(np.float32),
+        "planes": random.normal(size=(5, 6, 3)).astype(np.float32),
+        "batch": random.normal(size=(2, 1, 5, 6, 3)).astype(np.float32),
+    }
+    nodes = [
+        helper.make_node("Transpose", ["x"], ["n"], perm=FORTH),
+        helper.make_node("Relu", ["n"], ["r"]),
+        helper.make_node("Neg", ["n"], ["s"]),
+        helper.make_node("Transpose", ["r"], ["a"], perm=BACK),
+        helper.make_node("Transpose", ["s"], ["b"], perm=BACK),
+        helper.make_node(op, inputs.split(), ["y"], **attributes),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, (1, 5, 6, 3))],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+        [numpy_helper.from_array(v, k) for k, v in constants.items() if k in inputs.split()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+
+    def answer():
+        session = onnxruntime.InferenceSession(model.SerializeToString())
+        value = np.random.default_rng(1).normal(size=(1, 5, 6, 3)).astype(np.float32)
+        return session.run(None, {"x": value})[0]
+
+    before = answer()
+    channels_first(model.graph)
+    np.testing.assert_allclose(answer(), before, atol=1e-6)
