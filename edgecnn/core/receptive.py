@@ -9,11 +9,12 @@ Source: Araujo, Norris and Sim 2019, doi:10.23915/distill.00021.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeAlias
 
 # No honest network sees further; a forged one must not make numbers that never end.
-_LIMIT = 10**9
+_LIMIT = 1e9
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,13 +22,14 @@ class Extent:
     """How far one value sees along one axis of the image.
 
     Attributes:
-        size: Pixels, border included: it may be larger than the image.
+        size: Pixels, border included: it may be larger than the image. Behind a transposed
+            convolution the last one may be seen in part.
         jump: Pixels between two neighbours of the tensor.
         axis: Axis of the tensor that runs along this axis of the image; None where the
             tensor has no place there any more (pooled over the image, flattened).
     """
 
-    size: int = 1
+    size: float = 1.0
     jump: float = 1.0
     axis: int | None = None
 
@@ -147,7 +149,7 @@ def merged(fields: Sequence[Field]) -> Field:
 
 def sizes(field: Field) -> tuple[int, ...]:
     """Return the pixels along each axis of the image."""
-    return tuple(extent.size for extent in field)
+    return tuple(math.ceil(extent.size) for extent in field)
 
 
 def _along(window: Window, axes: Sequence[int]) -> dict[int | None, tuple[int, int]]:
@@ -181,4 +183,4 @@ def _widest(extents: Sequence[Extent]) -> Extent:
 def _widened(extent: Extent, reach: int, stride: int) -> Extent:
     size = extent.size + (max(reach, 1) - 1) * extent.jump
     jump = extent.jump * max(stride, 1)
-    return dataclasses.replace(extent, size=min(round(size), _LIMIT), jump=min(jump, float(_LIMIT)))
+    return dataclasses.replace(extent, size=min(size, _LIMIT), jump=min(jump, _LIMIT))

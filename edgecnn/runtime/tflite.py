@@ -11,6 +11,8 @@ import math
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import numpy as np
+
 from edgecnn.core.errors import InputError
 from edgecnn.runtime.flatbuffer import Buffer, FlatbufferError, Table
 from edgecnn.runtime.tflite_schema import DTYPES, OPERATORS, OPTIONS
@@ -192,8 +194,7 @@ def _tensor(table: Table, buffers: list[tuple[int, Table]]) -> Tensor:
     if place >= max(len(buffers), 1):
         raise FlatbufferError(f"buffer {place} of {len(buffers)}")
     stored = buffers[place][0] if buffers else 0
-    is_short = 0 < stored <= MAX_VALUES * bits // 8 and dtype in _WHOLE_NUMBERS
-    values = _integers(buffers[place][1], 0, _WHOLE_NUMBERS[dtype]) if is_short else ()
+    values = _short_content(buffers[place][1], dtype) if stored else ()
     quantization = table.table(4)
     scales, zero_points, axis = _quantization(quantization) if quantization else ((), (), 0)
     return Tensor(
@@ -208,6 +209,16 @@ def _tensor(table: Table, buffers: list[tuple[int, Table]]) -> Tensor:
         is_variable=bool(table.integer(5, "?")),
         values=values,
     )
+
+
+def _short_content(buffer: Table, dtype: str) -> tuple[int, ...]:
+    """Return the numbers of a short constant of whole numbers; of others nothing."""
+    code = _WHOLE_NUMBERS.get(dtype)
+    if code is None or buffer.count(0) > MAX_VALUES * np.dtype(code).itemsize:
+        return ()
+    content = buffer.array(0, "u1").tobytes()
+    whole = len(content) // np.dtype(code).itemsize * np.dtype(code).itemsize
+    return tuple(np.frombuffer(content[:whole], code).tolist())
 
 
 def _quantization(table: Table) -> tuple[tuple[float, ...], tuple[int, ...], int]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-import tensorflow as tf  # isort: skip - before keras, or the converter fails later
 import keras
 
 from edgecnn import zoo
@@ -113,11 +112,6 @@ def free_memory(
         _table(meminfo).get("MemAvailable:", -1) * 1024,
     ]
     return min((limit for limit in limits if limit is not None and limit >= 0), default=None)
-
-
-def on_gpu() -> bool:
-    """Tell whether TensorFlow trains on a GPU, whose memory is another."""
-    return bool(tf.config.list_physical_devices("GPU"))
 
 
 def _container(limit: Path, used: Path, stat: Path) -> int | None:

@@ -14,6 +14,7 @@ import tensorflow as tf  # isort: skip - before keras, or the converter fails la
 import keras
 
 from edgecnn.core.errors import InputError
+from edgecnn.core.quiet import quiet_stderr
 
 _POLICY = "mixed_float16"
 
@@ -24,12 +25,18 @@ def require_gpu() -> None:
     Raises:
         InputError: TensorFlow sees no GPU.
     """
-    if not tf.config.list_physical_devices("GPU"):
+    if not on_gpu():
         raise InputError(
             "no GPU for --mixed-precision",
             where="this machine",
             fix="leave it out: on a CPU float16 is slower than float32",
         )
+
+
+def on_gpu() -> bool:
+    """Tell whether TensorFlow trains on a GPU."""
+    with quiet_stderr():  # the driver's absence is told there
+        return bool(tf.config.list_physical_devices("GPU"))
 
 
 def in_half(model: keras.Model) -> keras.Model:

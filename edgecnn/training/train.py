@@ -26,7 +26,7 @@ from edgecnn.evaluate import evaluate
 from edgecnn.training import memory
 from edgecnn.training.phases import Course, run_phases
 from edgecnn.training.photos import decode_part
-from edgecnn.training.precision import require_gpu
+from edgecnn.training.precision import on_gpu, require_gpu
 from edgecnn.training.recipe import Recipe
 from edgecnn.training.work import WorkFolder, open_work, work_of
 
@@ -100,7 +100,7 @@ def _affordable(
     earlier = work_of(out).load_json("plan") if resume else None
     if isinstance(earlier, dict) and earlier.get("batch_asked") == recipe.batch:
         return dataclasses.replace(recipe, batch=earlier["batch"])
-    if free_bytes is None and not memory.on_gpu():
+    if free_bytes is None and not on_gpu():  # whose memory is another
         free_bytes = memory.free_memory()
     return memory.fitting(recipe, model, free_bytes)
 

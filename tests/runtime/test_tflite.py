@@ -218,6 +218,37 @@ def _set(path: str, value: object) -> Callable[[Any, Any], None]:
     return change
 
 
+def test_operations_in_a_circle_are_refused() -> None:
+    def circle(model: Any, graph: Any) -> None:
+        schema = pytest.importorskip("ai_edge_litert.schema_py_generated")
+        middle = schema.TensorT()
+        middle.name, middle.shape, middle.type, middle.buffer = b"middle", [1, 4], 9, 0
+        back = schema.OperatorT()
+        back.inputs, back.outputs, back.opcodeIndex = [1], [2], 0
+        graph.tensors.append(middle)
+        graph.operators[0].inputs = [0, 2]
+        graph.operators.append(back)
+
+    with pytest.raises(InputError, match="RELU reads what only a later operation makes"):
+        tflite.read(forged(circle), where="x")
+
+
+def test_short_whole_numbers_are_read_and_weights_are_not() -> None:
+    def axes(model: Any, graph: Any) -> None:
+        schema = pytest.importorskip("ai_edge_litert.schema_py_generated")
+        for values in ([1, 2], list(range(9))):
+            stored = schema.BufferT()
+            stored.data = list(np.array(values, "<i4").tobytes())
+            model.buffers.append(stored)
+            tensor = schema.TensorT()
+            tensor.name, tensor.shape, tensor.type = b"axes", [len(values)], 2
+            tensor.buffer = len(model.buffers) - 1
+            graph.tensors.append(tensor)
+
+    tensors = tflite.read(forged(axes), where="x").tensors
+    assert [tensor.values for tensor in tensors] == [(), (), (1, 2), ()]
+
+
 @pytest.mark.parametrize(
     ("change", "what"),
     [
