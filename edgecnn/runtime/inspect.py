@@ -97,11 +97,12 @@ def _read(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> tuple[Format, Gr
 def _require_sizes(graph: Graph, path: Path) -> None:
     """Refuse a graph that leaves sizes open: its figures would be those of nothing."""
     computed = [place for operator in graph.operators for place in operator.outputs]
+    inputs = {*graph.inputs}
     for place in (*graph.inputs, *computed):
         tensor = graph.tensors[place]
         # The batch alone may be open: figures are those of one image.
         axis = next((i for i, size in enumerate(tensor.shape) if size < 0 < i), None)
-        is_input = place in graph.inputs
+        is_input = place in inputs
         if axis is None and (tensor.dtype != "unknown" or not tensor.name):
             continue
         if axis is None:
@@ -146,7 +147,7 @@ def _layers(graph: Graph) -> list[Layer]:
         read = [(fields[p], graph.tensors[p]) for p in operator.inputs if p in fields]
         field = field_of(graph, operator, read)
         sources = dict.fromkeys(
-            makers.get(p, -1) for p in operator.inputs if p in makers or p in graph.inputs
+            makers.get(place, -1) for place in operator.inputs if place in fields
         )
         weights = [p for p in _weights(graph, operator, stored) if p not in counted]
         counted.update(weights)

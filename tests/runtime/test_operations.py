@@ -7,8 +7,11 @@ from typing import Any
 
 import pytest
 
+from edgecnn.core import receptive
 from edgecnn.core.errors import InputError
+from edgecnn.runtime import arena, operations
 from edgecnn.runtime.inspect import inspect, read_graph
+from edgecnn.runtime.tflite import Graph, Operator, Tensor
 
 
 def onnx_file(path: Path, nodes: list[Any], ends: tuple[Any, Any], weights: dict[str, Any]) -> Path:
@@ -281,6 +284,73 @@ def test_a_tensor_whose_shape_nobody_knows_is_named(tmp_path: Path) -> None:
 def test_a_tflite_file_has_its_sizes(tiny_files: Path) -> None:
     with pytest.raises(InputError, match="leave out --shape"):
         inspect(tiny_files / "tiny-float32.tflite", shapes={"image": (1, 32, 32, 3)})
+
+
+def plain(shape: tuple[int, ...], values: tuple[int, ...] = ()) -> Tensor:
+    return Tensor(
+        name="t", shape=shape, dtype="float32", is_constant=bool(values), bytes=4, scales=(),
+        zero_points=(), quantized_dimension=0, values=values,
+    )  # fmt: skip
+
+
+def step(name: str, *tensors: Tensor, **options: Any) -> tuple[Graph, Operator]:
+    """One operation that reads all tensors but the last, which it makes."""
+    places = tuple(range(len(tensors)))
+    operator = Operator(
+        name=name, version=1, inputs=places[:-1], outputs=places[-1:], options=options
+    )
+    graph = Graph(
+        description="", tensors=tensors, operators=(operator,), inputs=(0,), outputs=places[-1:],
+        opcodes={}, size=0,
+    )  # fmt: skip
+    return graph, operator
+
+
+def seen(name: str, *tensors: Tensor, **options: Any) -> Any:
+    graph, operator = step(name, *tensors, **options)
+    return operations.field_of(graph, operator, [(receptive.of_image((1, 2)), tensors[0])])
+
+
+def test_the_old_notation_of_a_dilated_convolution_sees_over_its_gaps() -> None:
+    image, block = plain((1, 8, 8, 3)), plain((2,), (2, 2))
+    parted = seen("SPACE_TO_BATCH_ND", image, block, plain((4, 4, 4, 3)))
+    graph, conv = step("CONV_2D", plain((4, 4, 4, 3)), plain((5, 3, 3, 3)), plain((4, 4, 4, 5)))
+    wide = operations.field_of(graph, conv, [(parted, graph.tensors[0])])
+    assert receptive.sizes(wide) == (5, 5)
+    graph, back = step("BATCH_TO_SPACE_ND", plain((4, 4, 4, 5)), block, plain((1, 8, 8, 5)))
+    whole = operations.field_of(graph, back, [(wide, graph.tensors[0])])
+    assert [extent.jump for extent in whole] == [1.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("name", "tensors", "options", "expected"),
+    [
+        ("AVERAGE_POOL_2D", [(1, 9, 9, 3), (1, 4, 3, 3)],
+         {"filter_h": 2, "filter_w": 3, "stride_h": 2, "stride_w": 3}, (2, 3)),
+        ("FULLY_CONNECTED", [(1, 9, 7, 3), (5, 189), (1, 5)], {}, (9, 7)),
+        ("FULLY_CONNECTED", [(1, 9, 7, 3), (5, 3), (1, 9, 7, 5)], {}, (1, 1)),
+        ("GlobalAveragePool", [(1, 3, 9, 7), (1, 3, 1, 1)], {}, (1, 9)),
+        ("TRANSPOSE", [(1, 9, 7, 3), (3, 7, 9, 1)], {}, (1, 1)),
+        ("MAX_POOL_2D", [(1, 9, 9, 3), (1, 9, 9, 3)], {"filter_h": 3, "filter_w": 3}, (3, 3)),
+    ],
+)  # fmt: skip
+def test_each_kind_of_operation_is_followed(
+    name: str, tensors: list[tuple[int, ...]], options: Any, expected: tuple[int, ...]
+) -> None:
+    assert receptive.sizes(seen(name, *map(plain, tensors), **options)) == expected
+
+
+def test_operations_without_what_they_need_cost_nothing() -> None:
+    image = plain((1, 4, 4, 3))
+    for name, *tensors in (("CONV_2D", image), ("CONV_2D", image, plain(()), image)):
+        graph, operator = step(name, *tensors)
+        assert operations.macs_of(graph, operator) == 0
+        assert arena.runtime_arena_bytes(graph) >= 0
+    graph, _ = step("CONV_2D", image)
+    nothing = Operator(name="CONV_2D", version=1, inputs=(-1, -1), outputs=(), options={})
+    assert operations.macs_of(graph, nothing) == 0
+    assert operations.field_of(graph, nothing, []) == ()
+    assert operations.window_of(graph, nothing) is None
 
 
 def test_operations_in_a_circle_are_refused(tmp_path: Path) -> None:
