@@ -146,37 +146,37 @@ def _targets(modules: set[str], model: keras.Model, convention: Convention) -> d
         elif match := re.match(rf"{convention.block}\.(?=.)", module):
             number = tuple(int(group) for group in match.groups())
             parts.setdefault(number, {})[module[match.end() :]] = module
-    ours = list(
-        dict.fromkeys(found.group() for name in _names(model) if (found := _BLOCK.match(name)))
-    )
-    for number, block in zip(sorted(parts), ours[convention.skip :], strict=False):
+    ours = [layer.name for layer in model.layers if layer.weights]
+    blocks = list(dict.fromkeys(found.group() for name in ours if (found := _BLOCK.match(name))))
+    for number, block in zip(sorted(parts), blocks[convention.skip :], strict=False):
         table = next((t for part, t in convention.parts if part in parts[number]), {})
         for part, module in parts[number].items():
             if part in table:
                 targets[module] = f"{block}_{table[part]}"
-    return {m: target for m, target in targets.items() if target.partition("/")[0] in _names(model)}
+    return {module: name for module, name in targets.items() if name.partition("/")[0] in ours}
 
 
 def _translated(module: str, names: dict[str, str]) -> str | None:
     return next((ours for theirs, ours in names.items() if re.fullmatch(theirs, module)), None)
 
 
-def _names(model: keras.Model) -> list[str]:
-    return [layer.name for layer in model.layers if layer.weights]
-
-
 def _in_keras_layout(
     layer: keras.Layer, slots: dict[int, Array], epsilon: float
 ) -> Iterator[Array]:
     """Yield a layer's arrays, turned from torch's layout; a batch norm's for our epsilon."""
-    is_norm = isinstance(layer, layers.BatchNormalization)
+    is_norm = (
+        isinstance(layer, layers.BatchNormalization) and len(set(_shapes(slots.values()))) == 1
+    )
     is_separable = isinstance(layer, layers.SeparableConv2D)
     for place, array in sorted(slots.items()):
-        if is_norm and place == 0:
+        if is_norm and place == 0 and len(slots) == len(_ROLES):
             # gamma / sqrt(variance + epsilon) stays what it was.
-            variance = slots.get(3, np.ones(1)).astype(np.float64)
-            ratio = np.sqrt((variance + layer.epsilon) / (variance + epsilon))
-            yield (array * ratio).astype(np.float32)
+            variance = slots[3].astype(np.float64)
+            with np.errstate(all="ignore"):  # what is no number is refused by its layer's name
+                ratio = np.sqrt((variance + layer.epsilon) / (variance + epsilon))
+                yield (array * ratio).astype(np.float32)
+        elif array.ndim > 4:
+            yield array
         elif array.ndim == 4 and (
             isinstance(layer, layers.DepthwiseConv2D) or (is_separable and place == 0)
         ):
@@ -210,6 +210,8 @@ def _compare(layer: keras.Layer, arrays: list[Array]) -> None:
             raise ValueError(f"layer {layer.name}: {said}")
     if not all(np.isfinite(array).all() for array in arrays):
         raise ValueError(f"layer {layer.name}: file has values that are not finite")
+    if isinstance(layer, layers.BatchNormalization) and arrays[-1].min(initial=0.0) < 0:
+        raise ValueError(f"layer {layer.name}: file has a variance below zero")
 
 
 def _shapes(arrays: Iterable[Any]) -> list[Shape]:

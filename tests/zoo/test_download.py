@@ -4,6 +4,7 @@ import fcntl
 import hashlib
 import http.server
 import re
+import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,6 +28,7 @@ class Server(http.server.ThreadingHTTPServer):
     sent: int | None = None
     announced = ""
     ranges: bool = True
+    skipped: int = 0
     status: int | None = None
     asked: list[str | None]
 
@@ -52,7 +54,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return
         start = 0
         if wanted and server.ranges and self.headers.get("If-Range") == server.etag:
-            start = int(re.findall(r"\d+", wanted)[0])
+            start = int(re.findall(r"\d+", wanted)[0]) + server.skipped
         self.send_response(206 if start else 200)
         if server.etag:
             self.send_header("ETag", server.etag)
@@ -145,6 +147,15 @@ def test_partial_file_that_is_longer_than_the_file_begins_anew(
     assert fetch(offer(server)).read_bytes() == CONTENT
 
 
+def test_another_part_than_the_missing_one_is_refused(server: Server) -> None:
+    server.sent = 5000
+    with pytest.raises(InputError, match="cut off"):
+        fetch(offer(server))
+    server.sent, server.skipped = None, 8
+    with pytest.raises(InputError, match="another part than was asked for"):
+        fetch(offer(server))
+
+
 def test_wrong_hash_is_refused_and_nothing_is_kept(server: Server, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="other content than was published in http://") as caught:
         fetch(offer(server, hash="sha256:0badc0de"))
@@ -168,10 +179,20 @@ def test_hash_that_a_hub_announces_is_checked(server: Server, tmp_path: Path) ->
         fetch(hub)
 
 
+def test_hash_that_is_not_announced_is_said(
+    server: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert fetch(offer(server, hash="announced")).read_bytes() == CONTENT
+    assert capsys.readouterr().err == (
+        "note: the server announced no hash of net.h5: it is not checked\n"
+    )
+
+
 def test_offline_is_one_line_that_says_what_to_do(server: Server, tmp_path: Path) -> None:
-    server.server_close()
+    with socket.create_server(("127.0.0.1", 0)) as nobody:
+        url = f"http://127.0.0.1:{nobody.getsockname()[1]}"
     with pytest.raises(InputError, match=r"no download \(.*refused\) in .*--weights a file"):
-        fetch(offer(server))
+        fetch(offer(server, url=url))
     assert left_behind(tmp_path) == set()
 
 
