@@ -24,7 +24,8 @@ def build(
         size: Side of the square input, pixels; None is the architecture's own.
         channels: 3, or 1 for grey photos.
         alpha: Multiple of the paper's channels.
-        weights: "none", "imagenet" or a file, for all layers but the last.
+        weights: "none", "imagenet" or a file; they fill the last layer too where they are for
+            as many classes.
 
     Returns:
         A ``keras.Model``, [N, size, size, channels] to [N, classes], float32.
