@@ -80,7 +80,10 @@ def look_trained() -> Any:
         random = np.random.default_rng(1)
         for layer in model.layers:
             if isinstance(getattr(layer, "bias", None), keras.Variable):
-                layer.bias.assign(random.normal(0, 0.1, layer.bias.shape))
+                # No batch norm behind it: a kernel that keeps the size of what it gets.
+                layer.bias.assign(random.normal(0, 0.02, layer.bias.shape))
+                *_, inputs, outputs = layer.kernel.shape
+                layer.kernel.assign(layer.kernel * (1 + outputs / inputs) ** 0.5)
             if isinstance(layer, keras.layers.BatchNormalization):
                 layer.momentum = 0.0
                 if layer.scale:
