@@ -314,6 +314,7 @@ def _target(recipe: dict[str, Any]) -> str:
 def recipes_page(cards: dict[str, Card], recipes: dict[str, dict[str, Any]]) -> str:
     """Return docs/recipes.md."""
     run = [_row(cards[name], recipe) for name, recipe in recipes.items() if name in cards]
+    notes = [f"`{name}`: {recipes[name]['note']}" for name in cards if "note" in recipes[name]]
     waiting = [_waiting(name, recipe) for name, recipe in recipes.items() if name not in cards]
     steps = [
         f"| [{name}](../models/cards/{name}.md) | {recipes[name]['summary']} "
@@ -324,6 +325,7 @@ def recipes_page(cards: dict[str, Card], recipes: dict[str, dict[str, Any]]) -> 
     ]
     return _PAGE.format(
         rows="\n".join(run),
+        notes="\n".join(notes),
         steps="\n".join(steps),
         waiting="\n".join(waiting) or "All have been run.",
     )
@@ -376,6 +378,8 @@ ran there too, so the CPU's time says what a training costs.
 | recipe | network | parameters | top-1 | target | int8 file | training |
 |---|---|---|---|---|---|---|
 {rows}
+
+{notes}
 
 ## What each step is worth
 
