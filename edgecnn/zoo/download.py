@@ -111,7 +111,7 @@ def _open(url: str, part: Path, *, done: int) -> Any:
     if done and version.is_file() and (tag := version.read_text()):
         headers = {"Range": f"bytes={done}-", "If-Range": tag}
     redirected = _Redirected()
-    request = urllib.request.Request(url, headers=headers)  # noqa: S310 - `_address` looked
+    request = urllib.request.Request(url, headers=headers)  # noqa: S310 - only web addresses come here
     try:
         opener = urllib.request.build_opener(redirected)
         answer = opener.open(request, timeout=_TIMEOUT_SECONDS)
