@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import warnings
 from typing import Any
 
@@ -37,6 +38,9 @@ def float32(frozen: Frozen) -> bytes:
         logging.getLogger(name).setLevel(logging.ERROR)
     inputs = [tensor.name for tensor in frozen.function.inputs]
     outputs = [tensor.name for tensor in frozen.function.outputs]
+    # tf2onnx 1.17 would copy the graph before each of its optimizers, and hold all the copies:
+    # 3 GB for AlexNet at 67 pixels, more than there is for VGG.
+    os.environ["TF2ONNX_CATCH_ERRORS"] = "FALSE"
     with warnings.catch_warnings(), quiet_stderr():
         warnings.simplefilter("ignore")
         proto, _ = tf2onnx.convert.from_graph_def(
