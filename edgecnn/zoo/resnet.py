@@ -69,26 +69,17 @@ def join(x: Tensor, y: Tensor, *, stride: int, name: str, kernel: int = 1) -> Te
     return layers.ReLU(name=f"{name}_relu")(x)
 
 
-def conv_bn(  # noqa: PLR0913 - a layer's own properties
-    x: Tensor,
-    channels: int,
-    *,
-    name: str,
-    kernel: int = 1,
-    stride: int = 1,
-    groups: int = 1,
-    relu: bool = True,
+def conv_bn(
+    x: Tensor, channels: int, *, name: str, kernel: int = 1, stride: int = 1, relu: bool = True
 ) -> Tensor:
     """Convolve, normalize and, unless the layer is linear, cut off what is negative."""
     x = layers.Conv2D(
-        channels,
-        kernel,
-        stride,
-        padding="same",
-        groups=groups,
-        use_bias=False,
-        name=f"{name}_conv",
+        channels, kernel, stride, padding="same", use_bias=False, name=f"{name}_conv"
     )(x)
-    # torch's epsilon, so that its weights give its answers
+    return normalized(x, name=name, relu=relu)
+
+
+def normalized(x: Tensor, *, name: str, relu: bool = True) -> Tensor:
+    """Batch norm with torch's epsilon, so that its weights give its answers."""
     x = layers.BatchNormalization(epsilon=1e-5, name=f"{name}_bn")(x)
     return layers.ReLU(name=f"{name}_relu")(x) if relu else x

@@ -8,7 +8,7 @@ from __future__ import annotations
 from keras import layers
 
 from edgecnn.zoo.blocks import Tensor
-from edgecnn.zoo.resnet import conv_bn, join, residual_stages, stem
+from edgecnn.zoo.resnet import conv_bn, join, normalized, residual_stages, stem
 
 
 def se_resnet50(x: Tensor) -> Tensor:
@@ -46,7 +46,15 @@ def _se_bottleneck(x: Tensor, channels: int, stride: int, name: str) -> Tensor:
 def _senet_block(x: Tensor, channels: int, stride: int, name: str) -> Tensor:
     """A bottleneck of 64 groups, half as wide at its entry; the appendix describes it."""
     y = conv_bn(x, 2 * channels, name=f"{name}_narrow")
-    y = conv_bn(y, 4 * channels, kernel=3, stride=stride, groups=64, name=f"{name}_middle")
+    y = _grouped(y, 4 * channels, stride, f"{name}_middle")
     y = conv_bn(y, 4 * channels, relu=False, name=f"{name}_wide")
     y = squeeze_excite(y, name=name)
     return join(x, y, stride=stride, kernel=3 if stride > 1 else 1, name=name)
+
+
+def _grouped(x: Tensor, channels: int, stride: int, name: str) -> Tensor:
+    """64 narrow 3x3 convolutions side by side, each on its own share of the channels."""
+    x = layers.Conv2D(
+        channels, 3, stride, padding="same", groups=64, use_bias=False, name=f"{name}_conv"
+    )(x)
+    return normalized(x, name=name)
