@@ -61,5 +61,6 @@ CONVENTIONS: dict[str, tuple[Convention, ...]] = {
     "resnet34": (torchvision.RESNET,),
     "resnet50_v1_5": (torchvision.RESNET,),
     "se_resnet50": (torchvision.SE_RESNET,),
+    "senet154": (torchvision.SENET,),
 }
 """Those of each architecture; the first whose marker and path a file has is the one."""

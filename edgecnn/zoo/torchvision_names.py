@@ -77,3 +77,13 @@ SE_RESNET = dataclasses.replace(
     ),
     padding="caffe",
 )
+# Checked once against timm 1.0.31, whose answers differ by 1.3e-6; too large for a test.
+SENET = dataclasses.replace(
+    SE_RESNET,
+    names=units(
+        (r"layer0\.conv1", r"layer0\.bn1", "stem_layer0"),
+        (r"layer0\.conv2", r"layer0\.bn2", "stem_layer1"),
+        (r"layer0\.conv3", r"layer0\.bn3", "stem_layer2"),
+    )
+    | {"last_linear": "logits"},
+)
