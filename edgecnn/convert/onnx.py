@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import onnx
@@ -16,6 +18,12 @@ from edgecnn.core.quiet import quiet_stderr
 
 OPSET = 17
 """Per-axis QuantizeLinear came with 13; 17 is what Keras's own ONNX export writes."""
+
+_CATCH_ERRORS = "TF2ONNX_CATCH_ERRORS"
+# What a stumbling optimizer raises, such as the one of transposes on h-swish's constant.
+_OPTIMIZER_ERRORS = (
+    AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError,
+)  # fmt: skip
 
 
 def float32(frozen: Frozen) -> bytes:
@@ -31,25 +39,18 @@ def float32(frozen: Frozen) -> bytes:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            import tf2onnx
+            import tf2onnx  # noqa: F401 - that it is there, said in one line
     except ImportError:
         raise MissingExtra("export to ONNX", "train") from None
     for name in ("tf2onnx", "tf2onnx.tfonnx", "tf2onnx.optimizer"):
         logging.getLogger(name).setLevel(logging.ERROR)
     inputs = [tensor.name for tensor in frozen.function.inputs]
     outputs = [tensor.name for tensor in frozen.function.outputs]
-    # tf2onnx 1.17 would copy the graph before each of its optimizers, and hold all the copies:
-    # 3 GB for AlexNet at 67 pixels, more than there is for VGG.
-    os.environ["TF2ONNX_CATCH_ERRORS"] = "FALSE"
-    with warnings.catch_warnings(), quiet_stderr():
-        warnings.simplefilter("ignore")
-        proto, _ = tf2onnx.convert.from_graph_def(
-            _with_plain_sums(frozen.function.graph.as_graph_def()),
-            name="edgecnn",
-            input_names=inputs,
-            output_names=outputs,
-            opset=OPSET,
-        )
+    try:
+        with _without_copies():
+            proto = _converted(frozen, inputs, outputs)
+    except _OPTIMIZER_ERRORS:  # with copies it leaves out the optimizer that stumbled
+        proto = _converted(frozen, inputs, outputs)
     _refuse_unknown(proto.graph)
     channels_first(proto.graph)
     _rename(proto.graph, {inputs[0]: INPUT_NAME, outputs[0]: OUTPUT_NAME})
@@ -69,6 +70,34 @@ def _with_plain_sums(graph: Any) -> Any:
             node.op = "AddV2"
             node.attr.pop("data_format", None)
     return graph
+
+
+@contextlib.contextmanager
+def _without_copies() -> Iterator[None]:
+    """Let tf2onnx 1.17 not copy the graph before each of its optimizers.
+
+    It holds all the copies: gigabytes for a classic's dense layers.
+    """
+    os.environ[_CATCH_ERRORS] = "FALSE"
+    try:
+        yield
+    finally:
+        os.environ.pop(_CATCH_ERRORS)
+
+
+def _converted(frozen: Frozen, inputs: list[str], outputs: list[str]) -> Any:
+    import tf2onnx
+
+    with warnings.catch_warnings(), quiet_stderr():
+        warnings.simplefilter("ignore")
+        proto, _ = tf2onnx.convert.from_graph_def(
+            _with_plain_sums(frozen.function.graph.as_graph_def()),
+            name="edgecnn",
+            input_names=inputs,
+            output_names=outputs,
+            opset=OPSET,
+        )
+    return proto
 
 
 def _refuse_unknown(graph: Any) -> None:
