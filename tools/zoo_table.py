@@ -249,6 +249,8 @@ def said(row: Any) -> tuple[str, str]:
     if row is None:
         return "", ""
     mark = "" if row.counted == "all" else " trainable"
+    if (row.classes, row.channels) != (1000, 3):
+        mark += f" ({row.classes} classes, {row.channels} channel{'s' * (row.channels > 1)})"
     return f"{row.params:,}{mark}", f"{row.macs_millions:,g}"
 
 
