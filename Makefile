@@ -20,6 +20,7 @@ lint: setup                           ## style, types, walls between rooms, fres
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python tools/reference.py --check
+	$(BIN)/python tools/zoo_page.py --check
 
 test: lint                            ## all checks and all tests
 	$(BIN)/coverage erase
