@@ -51,9 +51,7 @@ def course(args: argparse.Namespace, recipe: Recipe, work: WorkFolder) -> Course
     classes, dropout = len(data.classes), recipe.dropout
     return Course(
         recipe=recipe,
-        model=zoo.classifier(
-            recipe.arch, classes, shape=how.shape, dropout=dropout, weights=start
-        ),
+        model=zoo.classifier(recipe.arch, classes, shape=how.shape, dropout=dropout, weights=start),
         train=photos["train"],
         val=photos["val"],
         weights=np.ones(len(photos["train"].labels), np.float32),
