@@ -98,7 +98,7 @@ def test_fashion_mnist_is_read_from_debians_files(
             body = _idx(array)
             name = f"{prefix}-{kind}-ubyte"
             (tmp_path / (f"{name}.gz" if packed else name)).write_bytes(
-                gzip.compress(body) if packed else body
+                gzip.compress(body, mtime=0) if packed else body
             )
     monkeypatch.setattr(standard, "DEBIAN_FASHION", tmp_path)
     data = open_data("fashion_mnist")
