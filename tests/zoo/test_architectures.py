@@ -109,6 +109,7 @@ EDGE = (
         macs_per_norm=3,
         features=1280,
         stands_in="efficientnet_lite0",
+        known_photo=True,
     ),
     Row(
         arch="efficientnet_lite2",
@@ -120,6 +121,7 @@ EDGE = (
         macs_per_norm=3,
         features=1280,
         stands_in="efficientnet_lite0",
+        known_photo=True,
     ),
     Row(
         arch="efficientnet_lite3",
