@@ -14,6 +14,10 @@ import pytest
 from hypothesis import settings
 from PIL import Image
 
+# Before any test module imports TensorFlow, which reads it once: its notes would stand in front
+# of the errors that tests look for.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
 # A first example imports TensorFlow or meets a busy machine: time is no property here.
 settings.register_profile("edgecnn", deadline=None)
 settings.load_profile("edgecnn")

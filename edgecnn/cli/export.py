@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import resource
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from edgecnn.cli.outcome import Outcome
 from edgecnn.cli.parser import Parser, many, number, one_of, whole
 from edgecnn.core.errors import InputError
+from edgecnn.core.memory import peak_rss_mb
 
 if TYPE_CHECKING:
     from edgecnn.core.artifact import Artifact, Scheme
@@ -109,7 +109,7 @@ def export(args: argparse.Namespace) -> Outcome:
     data = {
         "artifacts": [artifact.to_row() for artifact in artifacts],
         "seconds": time.perf_counter() - started,
-        "peak_rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6,
+        "peak_rss_mb": peak_rss_mb(),
     }
     broken = [] if args.max_drop is None else _dropped(artifacts, args.max_drop)
     remark = f"check failed: {'; '.join(broken)}" if broken else ""

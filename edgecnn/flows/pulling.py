@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.metadata
-import resource
 import time
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from edgecnn.core.catalogue import Published
 from edgecnn.core.checkpoint import Card, Checkpoint
 from edgecnn.core.errors import InputError, unknown
 from edgecnn.core.image import Preprocessing
+from edgecnn.core.memory import peak_rss_mb
 from edgecnn.data import imagenet_classes
 from edgecnn.flows.needs import needs
 
@@ -69,7 +69,7 @@ def pull(name: str, out: Path, *, size: int | None = None, force: bool = False) 
         history=(),
         scores=(),
         seconds=time.perf_counter() - started,
-        peak_rss_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        peak_rss_mb=peak_rss_mb(),
         model_sha256="",
         versions={package: importlib.metadata.version(package) for package in _PACKAGES},
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.metadata
-import resource
 import time
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from edgecnn.core import checkpoint, files
 from edgecnn.core.checkpoint import Card, Checkpoint
 from edgecnn.core.errors import Interrupted
 from edgecnn.core.image import Pixels, Preprocessing
+from edgecnn.core.memory import peak_rss_mb
 from edgecnn.core.progress import say
 from edgecnn.core.runner import Scores
 from edgecnn.data import Dataset, open_data, require_trainable
@@ -200,7 +200,7 @@ def _train(dataset: Dataset, recipe: Recipe, start: _Start, work: WorkFolder, *,
         history=history,
         scores=tuple(scores),
         seconds=0.0,
-        peak_rss_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        peak_rss_mb=peak_rss_mb(),
         model_sha256="",
         versions=_versions(),
     )
