@@ -40,7 +40,7 @@ class Weights:
 
     label: str
     where: Path | None = None
-    content: list[FileLayer] | Named = dataclasses.field(default_factory=list)
+    content: list[FileLayer] | Named = dataclasses.field(default_factory=list, repr=False)
     normalization: Normalization | None = None
     padding: Padding = "same"
     is_bgr: bool = False
