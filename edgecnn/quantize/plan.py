@@ -1,0 +1,133 @@
+"""A quantization plan: each tensor's grid, each layer's precision, integers and reason.
+
+It is made once, from the float graph and the calibration photos, and both formats' writers
+follow it, so that a TFLite and an ONNX file of one network make the same decisions.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from edgecnn.quantize.grid import Grid
+
+Array: TypeAlias = npt.NDArray[Any]
+
+SCHEMA = "edgecnn/quantization-plan/1"
+
+Precision: TypeAlias = Literal["int8", "float32"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Rounded:
+    """Weights and bias of a layer on their integer grids.
+
+    Attributes:
+        weights: int8 within -127..127, in the layout of the float file's own weights.
+        scales: float32, [channels], or [1] where all channels share one.
+        bias: float64, [channels], real values: writers round them to the accumulator's grid.
+    """
+
+    weights: Array
+    scales: Array
+    bias: Array
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Tensor:
+    """What an activation does on the calibration photos, and the grid that it gets.
+
+    Attributes:
+        low: Smallest value of the range that was chosen.
+        high: Largest value of it.
+        grid: int8, per tensor.
+        sign: What tells a tensor from others in another format's graph; see `twins`.
+    """
+
+    low: float
+    high: float
+    grid: Grid
+    sign: tuple[float, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Layer:
+    """One operation.
+
+    Attributes:
+        operation: Its name in TFLite, as "CONV_2D".
+        precision: In which it computes.
+        why: The reason, in a few words.
+        rounding: How its weights became integers; None without weights.
+        rounded: The integers; None without weights, or where it stays in float.
+    """
+
+    operation: str
+    precision: Precision
+    why: str
+    rounding: Literal["nearest", "compensated", "trained"] | None = None
+    rounded: Rounded | None = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Plan:
+    """All decisions about one network.
+
+    Attributes:
+        tensors: Activations by their name in the float TFLite file.
+        layers: Operations by the name of their (first) output there, in order.
+        input: Name of the input.
+        input_shift: What the input grid's real values exceed the true ones by (half a pixel
+            step where the true zero point is no integer).
+    """
+
+    tensors: dict[str, Tensor]
+    layers: dict[str, Layer]
+    input: str
+    input_shift: float = 0.0
+
+    def to_json(self) -> str:
+        """Return the plan as text that a person can read and `diff` can compare.
+
+        Weights are told by their scales and a hash: they are in the files.
+        """
+        content = {
+            "schema": SCHEMA,
+            "input": self.input,
+            "input_shift": self.input_shift,
+            "tensors": {name: _tensor_row(tensor) for name, tensor in self.tensors.items()},
+            "layers": {name: _layer_row(layer) for name, layer in self.layers.items()},
+        }
+        return json.dumps(content, indent=1) + "\n"
+
+
+def _tensor_row(tensor: Tensor) -> dict[str, Any]:
+    return {
+        "low": tensor.low,
+        "high": tensor.high,
+        "bits": 8,
+        "scale": tensor.grid.scale,
+        "zero_point": tensor.grid.zero_point,
+    }
+
+
+def _layer_row(layer: Layer) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "operation": layer.operation,
+        "precision": layer.precision,
+        "why": layer.why,
+    }
+    if layer.rounded is not None:
+        scales = layer.rounded.scales.astype(np.float64)
+        row |= {
+            "rounding": layer.rounding,
+            "weight_bits": 8,
+            "weight_scales": {"count": len(scales), "low": scales.min(), "high": scales.max()},
+            "weight_hash": hashlib.sha256(layer.rounded.weights.tobytes()).hexdigest()[:16],
+        }
+    return row
