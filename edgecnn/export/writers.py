@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable
+import itertools
+from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from typing import Any, TypeAlias
 
@@ -19,7 +20,10 @@ from edgecnn.core.normalization import Normalization, same_for_all
 from edgecnn.quantize import onnx as onnx_int8
 from edgecnn.quantize import tflite as tflite_int8
 from edgecnn.quantize.grid import input_grid
+from edgecnn.quantize.plan import Plan
+from edgecnn.quantize.planning import make_plan
 from edgecnn.quantize.quantized import Quantized
+from edgecnn.quantize.twins import translate
 
 Array: TypeAlias = npt.NDArray[Any]
 
@@ -71,16 +75,35 @@ class Writers:
         return (freeze(model), folded) if folded else (self._pixels, _PIXELS)
 
     def _int8(self, suffix: Format, io: Io) -> Quantized:
-        frozen, normalization = self._normalized
-        grid, shift = input_grid(normalization)
-        inputs = (normalization.apply(photo) for photo in self.photos())
         if suffix == "tflite":
-            data = to_tflite.float32(frozen)
-            seen = tflite_int8.observe(data, inputs)
-            return tflite_int8.quantize(data, seen, input_grid=grid, input_shift=shift, io=io)
-        data = to_onnx.float32(frozen)
-        observed = onnx_int8.observe(data, inputs)
-        return onnx_int8.quantize(data, observed, input_grid=grid, input_shift=shift, io=io)
+            return tflite_int8.quantize(self._float_tflite, self.plan, io=io)
+        grid, shift = input_grid(self._normalized[1])
+        data = to_onnx.float32(self._normalized[0])
+        first = next(tflite_int8.activations_of(self._float_tflite, self._inputs()))
+        same = next(onnx_int8.activations_of(data, self._inputs()))
+        decided = translate(self.plan, first, same)
+        # Where the plan says it all one photo is enough: it tells which tensors are floats.
+        count = None if onnx_int8.undecided(data, decided) else 1
+        seen = onnx_int8.observe(data, itertools.islice(self._inputs(), count)).tensors
+        return onnx_int8.quantize(
+            data, seen, input_grid=grid, input_shift=shift, io=io, decided=decided
+        )
+
+    @cached_property
+    def plan(self) -> Plan:
+        """The decisions that the int8 files of both formats follow."""
+        grid, shift = input_grid(self._normalized[1])
+        seen = tflite_int8.observe(self._float_tflite, self._inputs()).tensors
+        return make_plan(self._float_tflite, seen, input_grid=grid, input_shift=shift)
+
+    @cached_property
+    def _float_tflite(self) -> bytes:
+        return to_tflite.float32(self._normalized[0])
+
+    def _inputs(self) -> Iterator[Array]:
+        """Yield the calibration photos as the graph without normalization takes them."""
+        normalization = self._normalized[1]
+        return (normalization.apply(photo) for photo in self.photos())
 
     def file_input(self, scheme: Scheme, io: Io) -> FileInput:
         """Return how pixels become the file's input."""

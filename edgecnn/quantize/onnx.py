@@ -8,7 +8,7 @@ Operations without an integer kernel stay in float, with no QDQ pair that would 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -19,16 +19,19 @@ from onnx import TensorProto, helper, numpy_helper
 
 from edgecnn.core.artifact import Io
 from edgecnn.quantize.grid import Grid
-from edgecnn.quantize.observe import Observer
+from edgecnn.quantize.observe import Observed, Observer
 from edgecnn.quantize.onnx_graph import simplify
-from edgecnn.quantize.onnx_writer import Writer
+from edgecnn.quantize.onnx_writer import WEIGHTED, Writer
 from edgecnn.quantize.quantized import Quantized
+from edgecnn.quantize.twins import NOTHING, Decided
 
 Array: TypeAlias = npt.NDArray[Any]
 
 
-def observe(float_file: bytes, inputs: Iterable[Array], *, threads: int = 2) -> Observer:
-    """Run photos through the float file and watch all its activations.
+def activations_of(
+    float_file: bytes, inputs: Iterable[Array], *, threads: int = 2
+) -> Iterator[dict[str, Array]]:
+    """Run photos through the float file and yield all its activations by name, for each.
 
     Args:
         float_file: A float32 ONNX file with one input.
@@ -41,21 +44,53 @@ def observe(float_file: bytes, inputs: Iterable[Array], *, threads: int = 2) -> 
     final = {value.name for value in model.graph.output}
     model.graph.output.extend(onnx.ValueInfoProto(name=n) for n in names if n not in final)
     session = _session(model.SerializeToString(), threads=threads)
-    observer = Observer()
     for value in inputs:
         values = dict(zip(names, session.run(names, {image: value}), strict=True))
         floats = {name: v for name, v in values.items() if v.dtype == np.float32}
-        observer.add({image: value, **floats})
+        yield {image: value, **floats}
+
+
+def observe(float_file: bytes, inputs: Iterable[Array], *, threads: int = 2) -> Observer:
+    """Run photos through the float file and watch all its activations."""
+    observer = Observer()
+    for values in activations_of(float_file, inputs, threads=threads):
+        observer.add(values)
     return observer
 
 
+def undecided(float_file: bytes, decided: Decided) -> bool:
+    """Tell whether a plan leaves tensors or layers of this file open, to be observed here."""
+    graph = onnx.load_from_string(float_file).graph
+    simplify(graph)
+    return any(
+        name not in decided.grids or (node.op_type in WEIGHTED and name not in decided.layers)
+        for node in graph.node
+        for name in node.output
+    )
+
+
 def quantize(
-    float_file: bytes, observer: Observer, *, input_grid: Grid, input_shift: float, io: Io
+    float_file: bytes,
+    observed: Mapping[str, Observed],
+    *,
+    input_grid: Grid,
+    input_shift: float,
+    io: Io,
+    decided: Decided = NOTHING,
 ) -> Quantized:
-    """Return the integer file; the arguments are those of `edgecnn.quantize.tflite`."""
+    """Return the integer file.
+
+    Args:
+        float_file: The float32 file that was observed.
+        observed: What its activations did.
+        input_grid: The input's grid; not observed but known, so that raw pixels fit it.
+        input_shift: What the grid's real values exceed the true ones by.
+        io: Type of the file's input and output.
+        decided: What a plan says; the rest follows from what was observed.
+    """
     model = onnx.load_from_string(float_file)
     simplify(model.graph)
-    writer = Writer(model.graph, observer, input_grid=input_grid, input_shift=input_shift)
+    writer = Writer(model.graph, observed, decided, input_grid=input_grid, input_shift=input_shift)
     writer.write(io)
     model.ir_version = min(model.ir_version, 10)
     onnx.checker.check_model(model)

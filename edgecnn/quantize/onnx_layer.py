@@ -17,12 +17,14 @@ from edgecnn.quantize.grid import (
     weight_scales,
 )
 from edgecnn.quantize.onnx_graph import attribute
+from edgecnn.quantize.plan import Rounded
+from edgecnn.quantize.twins import fits
 
 Array: TypeAlias = npt.NDArray[Any]
 
 
 @dataclasses.dataclass(frozen=True)
-class Rounded:
+class Integers:
     """Weights and bias of a layer in integers.
 
     Attributes:
@@ -38,10 +40,27 @@ class Rounded:
     bias: Array
 
 
+def follow(node: Any, weights: Array, rounded: Rounded, grid: Grid) -> Integers | None:
+    """Take over a plan's integers; None where they are another layer's.
+
+    Args:
+        node: A Conv or a Gemm.
+        weights: As the node has them, float.
+        rounded: Of the plan, in TFLite's layout.
+        grid: Of the layer's input.
+    """
+    axis = _axis(node)
+    integers = _in_onnx_layout(node, rounded.weights)
+    if not fits(dataclasses.replace(rounded, weights=integers), weights, axis):
+        return None
+    scales = np.broadcast_to(rounded.scales, weights.shape[axis]).copy()
+    return Integers(integers, scales, axis, round_bias(rounded.bias, grid.scale, scales))
+
+
 def round_layer(
     node: Any, weights: Array, bias: Array | None, *, grid: Grid, mean: Array, shift: float
-) -> Rounded:
-    """Round a Conv or a Gemm.
+) -> Integers:
+    """Round a Conv or a Gemm to the nearest.
 
     Args:
         node: The operation.
@@ -51,7 +70,7 @@ def round_layer(
         mean: The layer's mean input over the calibration photos.
         shift: What the input grid's real values exceed the true ones by.
     """
-    axis = 1 if node.op_type == "Gemm" and not attribute(node, "transB", 0) else 0
+    axis = _axis(node)
     bias = np.zeros(weights.shape[axis]) if bias is None else bias.astype(np.float64)
     others = tuple(i for i in range(weights.ndim) if i != axis)
     bias = bias - shift * weights.sum(axis=others, dtype=float)
@@ -59,7 +78,23 @@ def round_layer(
     integers = round_weights(weights, scales, axis)
     error = rounding_error(weights, integers, scales, axis)
     bias = bias - _expected(node, error, (mean + shift).astype(np.float32))
-    return Rounded(integers, scales, axis, round_bias(bias, grid.scale, scales))
+    return Integers(integers, scales, axis, round_bias(bias, grid.scale, scales))
+
+
+def _axis(node: Any) -> int:
+    """Return the channels' axis of a node's weights."""
+    return 1 if node.op_type == "Gemm" and not attribute(node, "transB", 0) else 0
+
+
+def _in_onnx_layout(node: Any, weights: Array) -> Array:
+    """Return weights in TFLite's layout as the node has them."""
+    if node.op_type == "Gemm":
+        return weights if attribute(node, "transB", 0) else weights.T
+    if weights.ndim != 4:
+        return weights
+    if weights.shape[0] == 1 and attribute(node, "group", 1) > 1:  # depthwise: [1, H, W, O]
+        return weights.transpose(3, 0, 1, 2)
+    return weights.transpose(0, 3, 1, 2)
 
 
 def _expected(node: Any, error: Array, mean: Array) -> Array:

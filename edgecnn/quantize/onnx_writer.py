@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -11,9 +11,10 @@ from onnx import TensorProto, helper, numpy_helper
 
 from edgecnn.core.artifact import Io
 from edgecnn.quantize.grid import PROBABILITY, SIGNED_UNIT, Grid, activation_grid
-from edgecnn.quantize.observe import Observer
+from edgecnn.quantize.observe import Observed
 from edgecnn.quantize.onnx_graph import constants_of
-from edgecnn.quantize.onnx_layer import round_layer
+from edgecnn.quantize.onnx_layer import Integers, follow, round_layer
+from edgecnn.quantize.twins import Decided
 from edgecnn.runtime.onnx_integer import INTEGER_OPERATIONS
 
 Array: TypeAlias = npt.NDArray[Any]
@@ -25,7 +26,7 @@ _SAME_GRID = {
     "Tile", "Transpose", "Unsqueeze",
 }  # fmt: skip
 _FIXED_GRID = {"Sigmoid": PROBABILITY, "Softmax": PROBABILITY, "Tanh": SIGNED_UNIT}
-_WEIGHTED = {"Conv", "Gemm"}
+WEIGHTED = {"Conv", "Gemm"}
 _WITH_OPERANDS = {"Add", "Concat", "Mul"}
 # The writer's own forms of two that no runtime computes in integers as they stand.
 _OWN_FORMS = {"Pad", "Tanh"}
@@ -40,9 +41,15 @@ class Writer:
     """
 
     def __init__(
-        self, graph: Any, observer: Observer, *, input_grid: Grid, input_shift: float
+        self,
+        graph: Any,
+        observed: Mapping[str, Observed],
+        decided: Decided,
+        *,
+        input_grid: Grid,
+        input_shift: float,
     ) -> None:
-        self.graph, self.observer = graph, observer
+        self.graph, self.observed, self.decided = graph, observed, decided
         self.input_grid, self.input_shift = input_grid, input_shift
         self.in_float: set[str] = set()
         self.constants = constants_of(graph)
@@ -75,7 +82,7 @@ class Writer:
         yield from found
 
     def _take(self, node: Any) -> None:
-        if not any(name in self.observer.tensors for name in node.output):
+        if not any(name in self.observed for name in node.output):
             self._keep_float(node)  # arithmetic on shapes
         elif not self._has_integer_form(node):
             self.in_float.add(node.op_type)
@@ -90,7 +97,10 @@ class Writer:
             self._quantize(node)
 
     def _has_integer_form(self, node: Any) -> bool:
-        if node.op_type in _WEIGHTED:
+        decision = self.decided.layers.get(node.output[0])
+        if decision is not None and decision.precision != "int8":
+            return False
+        if node.op_type in WEIGHTED:
             return all(name in self.constants for name in node.input[1:])
         return node.op_type in INTEGER_OPERATIONS | _OWN_FORMS
 
@@ -103,10 +113,10 @@ class Writer:
                 node.input[index] = self._float_of(name)
         self.nodes.append(node)
         for index, name in enumerate(node.output):
-            if name not in self.observer.tensors:
+            if name not in self.observed:
                 continue
             node.output[index] = self.floats[name] = f"{name}/exact"
-            self._round(name, f"{name}/exact", self._observed_grid(name))
+            self._round(name, f"{name}/exact", self._grid_of(name))
 
     def _float_of(self, name: str) -> str:
         if name not in self.floats:
@@ -114,8 +124,10 @@ class Writer:
             self._dequantize_linear(self.integers[name], self.floats[name], self.grids[name])
         return self.floats[name]
 
-    def _observed_grid(self, name: str) -> Grid:
-        seen = self.observer.tensors[name]
+    def _grid_of(self, name: str) -> Grid:
+        if name in self.decided.grids:
+            return self.decided.grids[name]
+        seen = self.observed[name]
         return activation_grid(seen.low, seen.high)
 
     def _is_rescaling(self, node: Any) -> bool:
@@ -162,7 +174,7 @@ class Writer:
 
     def _quantize(self, node: Any) -> None:
         sources = [name for name in node.input if name in self.grids]
-        if node.op_type in _WEIGHTED:
+        if node.op_type in WEIGHTED:
             self._quantize_layer(node)
         else:
             self._keep_constants(node)
@@ -171,7 +183,7 @@ class Writer:
                 node.input[index] = f"{name}/real"
         self.nodes.append(node)
         for index, name in enumerate(node.output):
-            grid = _FIXED_GRID.get(node.op_type) or self._observed_grid(name)
+            grid = _FIXED_GRID.get(node.op_type) or self._grid_of(name)
             if node.op_type in _SAME_GRID:
                 grid = self.grids[sources[0]]
             node.output[index] = f"{name}/exact"
@@ -274,13 +286,12 @@ class Writer:
 
     def _quantize_layer(self, node: Any) -> None:
         source = node.input[0]
-        bias = self.constants[node.input[2]] if len(node.input) > 2 else None
-        layer = round_layer(
+        layer = self._decided_layer(node) or round_layer(
             node,
             self.constants[node.input[1]],
-            bias,
+            self.constants[node.input[2]] if len(node.input) > 2 else None,
             grid=self.grids[source],
-            mean=self.observer.tensors[source].mean,
+            mean=self.observed[source].mean,
             shift=self.input_shift if source in self.pixels else 0.0,
         )
         unsigned = (layer.weights.astype(np.int16) + _UNSIGNED).astype(np.uint8)
@@ -289,6 +300,13 @@ class Writer:
         steps = self.grids[source].scale * layer.scales.astype(np.float64)
         zeros = np.zeros(len(steps), np.int32)
         self._constant(node, 2, (layer.bias, steps.astype(np.float32), zeros), 0)
+
+    def _decided_layer(self, node: Any) -> Integers | None:
+        decision = self.decided.layers.get(node.output[0])
+        if decision is None or decision.rounded is None:
+            return None
+        weights = self.constants[node.input[1]]
+        return follow(node, weights, decision.rounded, self.grids[node.input[0]])
 
     def _constant(self, node: Any, position: int, arrays: tuple[Array, ...], axis: int) -> None:
         base = f"{node.output[0]}/{'weights' if position == 1 else 'bias'}"

@@ -46,13 +46,11 @@ class Tensor:
         low: Smallest value of the range that was chosen.
         high: Largest value of it.
         grid: int8, per tensor.
-        sign: What tells a tensor from others in another format's graph; see `twins`.
     """
 
     low: float
     high: float
     grid: Grid
-    sign: tuple[float, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

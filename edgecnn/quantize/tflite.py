@@ -21,7 +21,8 @@ from ai_edge_litert.interpreter import Interpreter
 from edgecnn.core.artifact import Io
 from edgecnn.core.quiet import quiet_stderr
 from edgecnn.quantize.grid import Grid, activation_grid
-from edgecnn.quantize.observe import Observed, Observer
+from edgecnn.quantize.observe import Observer
+from edgecnn.quantize.plan import Plan
 from edgecnn.quantize.quantized import Quantized
 from edgecnn.quantize.tflite_graph import (
     activations,
@@ -40,11 +41,8 @@ from edgecnn.quantize.tflite_graph import (
 )
 from edgecnn.quantize.tflite_layer import Layer
 from edgecnn.quantize.tflite_operations import (
-    FIXED_GRID,
     JOINING,
     SAME_GRID,
-    WEIGHTED,
-    has_kernel,
     raise_versions,
     touches_floats,
 )
@@ -58,8 +56,10 @@ _IO_TYPES = {
 }
 
 
-def observe(float_file: bytes, inputs: Iterable[Array], *, threads: int = 2) -> Observer:
-    """Run photos through the float file and watch all its activations.
+def activations_of(
+    float_file: bytes, inputs: Iterable[Array], *, threads: int = 2
+) -> Iterator[dict[str, Array]]:
+    """Run photos through the float file and yield all its activations by name, for each.
 
     Every activation is made an output, so that the fast kernels compute all of them.
 
@@ -75,41 +75,41 @@ def observe(float_file: bytes, inputs: Iterable[Array], *, threads: int = 2) -> 
     with quiet_stderr():  # the runtime announces its delegate there
         interpreter = Interpreter(model_content=pack(model), num_threads=threads)
         interpreter.allocate_tensors()
-    observer = Observer()
     for value in inputs:
         interpreter.set_tensor(int(graph.inputs[0]), value)
         interpreter.invoke()
-        observer.add({name_of(graph.tensors[i]): interpreter.get_tensor(i) for i in watched})
+        yield {name_of(graph.tensors[i]): interpreter.get_tensor(i) for i in watched}
+
+
+def observe(float_file: bytes, inputs: Iterable[Array], *, threads: int = 2) -> Observer:
+    """Run photos through the float file and watch all its activations."""
+    observer = Observer()
+    for values in activations_of(float_file, inputs, threads=threads):
+        observer.add(values)
     return observer
 
 
-def quantize(
-    float_file: bytes, observer: Observer, *, input_grid: Grid, input_shift: float, io: Io
-) -> Quantized:
+def quantize(float_file: bytes, plan: Plan, *, io: Io) -> Quantized:
     """Return the integer file.
 
     Args:
-        float_file: The float32 file that was observed.
-        observer: What `observe` saw.
-        input_grid: The input's grid; not observed but known, so that raw pixels fit it.
-        input_shift: What the grid's real values exceed the true ones by (half a pixel
-            step where the true zero point is no integer); the first layer's bias takes it
-            up, exactly but for the zero padding at the border.
+        float_file: The float32 file that the plan was made on.
+        plan: Grids of the activations; precision and integers of the layers.
         io: Type of the file's input and output.
     """
     model = read(float_file)
     graph = model.subgraphs[0]
     numeric = [operator for operator in graph.operators if touches_floats(model, operator)]
-    integer = [operator for operator in numeric if has_kernel(model, operator)]
+    decided = [plan.layers[name_of(graph.tensors[o.outputs[0]])] for o in numeric]
+    integer = [o for o, layer in zip(numeric, decided, strict=True) if layer.precision == "int8"]
     in_float = _without(numeric, integer)
-    grids = _plan(model, integer, observer.tensors, input_grid)
-    pixels = _copies_of_input(model)
-    for operator in integer:
-        if operation(model, operator) in WEIGHTED:
+    grids = {i: plan.tensors[name_of(graph.tensors[i])].grid for i in activations(model)}
+    for operator, decision in zip(numeric, decided, strict=True):
+        if decision.precision != "int8":
+            continue
+        if decision.rounded is not None:
             layer = Layer(model, operator)
-            observed = observer.tensors[name_of(graph.tensors[layer.data])]
-            shift = input_shift if layer.data in pixels else 0.0
-            layer.quantize(grids[layer.data], observed, shift)
+            layer.write(decision.rounded, grids[layer.data].scale)
         else:
             _quantize_constants(model, operator, grids)
     _surround(model, in_float, grids)
@@ -125,65 +125,6 @@ def quantize(
 def _without(operators: list[Any], others: list[Any]) -> list[Any]:
     identities = set(map(id, others))
     return [operator for operator in operators if id(operator) not in identities]
-
-
-def _copies_of_input(model: Any) -> set[int]:
-    """Return the input and what only moves or pads its values."""
-    graph = model.subgraphs[0]
-    found = {int(graph.inputs[0])}
-    for operator in graph.operators:
-        if operation(model, operator) in SAME_GRID and int(operator.inputs[0]) in found:
-            found.update(map(int, operator.outputs))
-    return found
-
-
-def _plan(
-    model: Any, operators: list[Any], observed: dict[str, Observed], input_grid: Grid
-) -> dict[int, Grid]:
-    """Choose each activation's grid; tensors that must share one share the union's range."""
-    graph = model.subgraphs[0]
-    fixed = {int(graph.inputs[0]): input_grid}
-    for operator in operators:
-        if (name := operation(model, operator)) in FIXED_GRID:
-            fixed[int(operator.outputs[0])] = FIXED_GRID[name]
-    grids = {}
-    for members in _sharing(model, operators, set(fixed)):
-        seen = [observed[name_of(graph.tensors[i])] for i in members]
-        known = next((fixed[i] for i in members if i in fixed), None)
-        grid = known or activation_grid(min(s.low for s in seen), max(s.high for s in seen))
-        grids.update(dict.fromkeys(members, grid))
-    return grids
-
-
-def _sharing(model: Any, operators: list[Any], fixed: set[int]) -> list[set[int]]:
-    """Return the groups of activations that must have one grid; most groups are single."""
-    groups = {index: {index} for index in activations(model)}
-    for source, target in _bonds(model, operators, fixed):
-        if source in groups and target in groups:
-            merged = groups[source] | groups[target]
-            groups.update(dict.fromkeys(merged, merged))
-    return list({id(group): group for group in groups.values()}.values())
-
-
-def _bonds(model: Any, operators: list[Any], fixed: set[int]) -> Iterator[tuple[int, int]]:
-    """Yield the pairs of tensors that share a grid.
-
-    What an operation joins takes over the joined grid only where nobody else reads it and
-    its producer can write to any grid: others keep their own, finer one, and are converted.
-    """
-    readers: dict[int, int] = {}
-    for operator in model.subgraphs[0].operators:
-        for index in set(map(int, operator.inputs)):
-            readers[index] = readers.get(index, 0) + 1
-    bound = set(fixed)
-    for operator in operators:
-        name, outputs = operation(model, operator), [int(i) for i in operator.outputs]
-        for index in (int(i) for i in operator.inputs):
-            if name in SAME_GRID:
-                yield from ((index, output) for output in outputs)
-                bound.update(outputs)
-            elif name in JOINING and index not in bound and readers[index] == 1:
-                yield index, outputs[0]
 
 
 def _quantize_constants(model: Any, operator: Any, grids: dict[int, Grid]) -> None:

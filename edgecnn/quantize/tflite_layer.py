@@ -1,4 +1,4 @@
-"""One TFLite operation with weights, float to integer."""
+"""One TFLite operation with weights: what it has in float, and how it becomes integer."""
 
 from __future__ import annotations
 
@@ -11,15 +11,9 @@ import numpy as np
 import numpy.typing as npt
 from ai_edge_litert import schema_py_generated as schema
 
-from edgecnn.quantize.correction import mean_taps, same_padding
-from edgecnn.quantize.grid import (
-    Grid,
-    round_bias,
-    round_weights,
-    rounding_error,
-    weight_scales,
-)
-from edgecnn.quantize.observe import Observed
+from edgecnn.quantize.correction import same_padding
+from edgecnn.quantize.grid import round_bias, weight_scales
+from edgecnn.quantize.plan import Rounded
 from edgecnn.quantize.tflite_graph import constant, give_buffer, name_of, operation, quantization
 from edgecnn.quantize.tflite_operations import WEIGHTED, Weighted
 
@@ -27,94 +21,92 @@ Array: TypeAlias = npt.NDArray[Any]
 
 
 @dataclasses.dataclass(frozen=True)
+class Window:
+    """Where a convolution looks: down, across; its padding is top, left, bottom, right."""
+
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+    dilation: tuple[int, int]
+    padding: tuple[int, int, int, int]
+
+
+@dataclasses.dataclass(frozen=True)
 class Layer:
-    """A convolution or a dense layer, about to become integer."""
+    """A convolution or a dense layer of a float TFLite graph."""
 
     model: Any
     operator: Any
 
     @cached_property
-    def _name(self) -> str:
+    def name(self) -> str:
+        """The operation, as "CONV_2D"."""
         return operation(self.model, self.operator)
 
     @cached_property
     def _places(self) -> Weighted:
-        return WEIGHTED[self._name]
+        return WEIGHTED[self.name]
 
     @property
     def data(self) -> int:
         """The tensor that the layer reads besides its weights."""
         return int(self.operator.inputs[self._places.data])
 
-    def quantize(self, input_grid: Grid, observed: Observed, input_shift: float) -> None:
-        """Round weights and bias.
+    @property
+    def axis(self) -> int:
+        """The channels' axis of the weights."""
+        return self._places.axis or 0
 
-        Args:
-            input_grid: Of the layer's input.
-            observed: The layer's input on the calibration photos.
-            input_shift: What the grid's real values exceed the true ones by.
-        """
+    @cached_property
+    def weights(self) -> Array:
+        """Float32, in TFLite's layout for the operation."""
         tensors = self.model.subgraphs[0].tensors
-        weights_tensor = tensors[self.operator.inputs[self._places.weights]]
-        weights = constant(self.model, weights_tensor, np.float32)
-        bias = self._bias() - input_shift * self._sum_channels(weights)
-        axis = self._places.axis
-        scales = weight_scales(
-            weights if axis is not None else weights.reshape(1, -1),
-            bias if axis is not None else None,
-            input_grid.scale,
-            axis or 0,
-        )
-        integers = round_weights(weights, scales, axis or 0)
-        error = rounding_error(weights, integers, scales, axis or 0)
-        bias = bias - self._expected(error, (observed.mean + input_shift).astype(np.float32))
-        self._replace(self._places.weights, integers, schema.TensorType.INT8, scales)
-        bias_scales = (input_grid.scale * scales.astype(np.float64)).astype(np.float32)
-        whole = round_bias(bias, input_grid.scale, scales)
-        self._replace(self._places.bias, whole, schema.TensorType.INT32, bias_scales)
+        tensor = tensors[self.operator.inputs[self._places.weights]]
+        return constant(self.model, tensor, np.float32)
 
-    def _bias(self) -> Array:
+    @cached_property
+    def bias(self) -> Array:
+        """[channels], float64; zeros where the operation has none."""
         place = self._places.bias
         index = self.operator.inputs[place] if len(self.operator.inputs) > place else -1
-        tensors = self.model.subgraphs[0].tensors
         if index >= 0:
-            return constant(self.model, tensors[index], np.float32).astype(np.float64)
-        return np.zeros(tensors[self.operator.outputs[0]].shape[-1])
+            tensor = self.model.subgraphs[0].tensors[index]
+            return constant(self.model, tensor, np.float32).astype(np.float64)
+        return np.zeros(self.weights.shape[self.axis])
 
-    def _sum_channels(self, weights: Array) -> Array:
-        axis = self._places.axis or 0
-        return weights.sum(axis=tuple(i for i in range(weights.ndim) if i != axis), dtype=float)
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        """Of the operation's output."""
+        return tuple(self.model.subgraphs[0].tensors[self.operator.outputs[0]].shape)
 
-    def _expected(self, error: Array, mean: Array) -> Array:
-        """Return each output channel's mean shift by an error of the weights."""
-        if self._name == "FULLY_CONNECTED":
-            return error @ mean.reshape(-1, error.shape[1]).mean(axis=0)
-        output = self.model.subgraphs[0].tensors[self.operator.outputs[0]]
-        if self._name == "TRANSPOSE_CONV":
-            # Each input value goes to as many outputs as the kernel has taps; those that
-            # fall off the border are counted, which is right but for the border.
-            share = np.prod(mean.shape[1:3]) / np.prod(output.shape[1:3])
-            return share * np.einsum("oyxi,i->o", error, mean.mean(axis=(0, 1, 2)))
-        taps = self._mean_taps(error, mean)
-        if self._name == "CONV_2D":
-            groups = taps.shape[2] // error.shape[3]
-            taps = taps.reshape(*taps.shape[:2], groups, -1)
-            per_group = error.reshape(groups, -1, *error.shape[1:])
-            return np.einsum("goyxi,yxgi->go", per_group, taps).reshape(-1)
-        multiplier = error.shape[3] // taps.shape[2]
-        return np.einsum("yxo,yxo->o", error[0], np.repeat(taps, multiplier, axis=2))
+    def sum_of_weights(self) -> Array:
+        """[channels]: what a constant shift of the input adds to the output."""
+        others = tuple(i for i in range(self.weights.ndim) if i != self.axis)
+        return np.asarray(self.weights.sum(axis=others, dtype=float))
 
-    def _mean_taps(self, error: Array, mean: Array) -> Array:
+    def scales(self, input_scale: float, bias: Array) -> Array:
+        """Return the weights' scales: [channels], or [1] where a kernel knows one for all."""
+        if self._places.axis is None:
+            return weight_scales(self.weights.reshape(1, -1), None, input_scale, 0)
+        return weight_scales(self.weights, bias, input_scale, self.axis)
+
+    def window(self, size: tuple[int, int]) -> Window:
+        """Return where a convolution looks in an input of this height and width."""
         options = self.operator.builtinOptions
-        kernel = (error.shape[1], error.shape[2])
+        kernel = (self.weights.shape[1], self.weights.shape[2])
         stride = (options.strideH, options.strideW)
         dilation = (options.dilationHFactor, options.dilationWFactor)
         padding = (0, 0, 0, 0)
         if options.padding == schema.Padding.SAME:
-            padding = same_padding(mean.shape[1:3], kernel, stride, dilation)
-        return mean_taps(
-            mean.mean(axis=0), kernel=kernel, stride=stride, dilation=dilation, padding=padding
-        )
+            padding = same_padding(size, kernel, stride, dilation)
+        return Window(kernel, stride, dilation, padding)
+
+    def write(self, rounded: Rounded, input_scale: float) -> None:
+        """Replace weights and bias by integers."""
+        scales = rounded.scales
+        self._replace(self._places.weights, rounded.weights, schema.TensorType.INT8, scales)
+        bias_scales = (input_scale * scales.astype(np.float64)).astype(np.float32)
+        whole = round_bias(rounded.bias, input_scale, scales)
+        self._replace(self._places.bias, whole, schema.TensorType.INT32, bias_scales)
 
     def _replace(self, position: int, values: Array, kind: int, scales: Array) -> None:
         """Give the operation a tensor of its own: converters share equal constants."""
@@ -126,9 +118,9 @@ class Layer:
             tensor.name = name_of(graph.tensors[inputs[self._places.weights]]) + "/bias"
         else:
             tensor = copy.copy(graph.tensors[inputs[position]])
-        axis = self._places.axis if position == self._places.weights else 0
+        axis = self.axis if position == self._places.weights else 0
         tensor.shape, tensor.type = np.asarray(values.shape, np.int32), kind
-        tensor.quantization = quantization(scales, np.zeros(len(scales), np.int64), axis or 0)
+        tensor.quantization = quantization(scales, np.zeros(len(scales), np.int64), axis)
         give_buffer(self.model, tensor, values)
         inputs[position] = len(graph.tensors)
         graph.tensors.append(tensor)

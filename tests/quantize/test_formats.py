@@ -28,16 +28,24 @@ def floats(separable_network):
 def quantized(floats, pictures):
     """A function (format, io) to the full-integer file's bytes."""
     from edgecnn.quantize import onnx, tflite
+    from edgecnn.quantize.planning import make_plan
+    from edgecnn.quantize.twins import translate
 
-    rooms = {"tflite": tflite, "onnx": onnx}
     inputs = [p[None].astype(np.float32) / np.float32(127.5) - 1 for p in pictures[:32]]
-    seen = {name: room.observe(floats[name], inputs) for name, room in rooms.items()}
     grid, shift = input_grid(NORMALIZATION)
+    known = {"input_grid": grid, "input_shift": shift}
+    plan = make_plan(floats["tflite"], tflite.observe(floats["tflite"], inputs).tensors, **known)
+    rooms = {"tflite": tflite, "onnx": onnx}
+    first, same = (next(rooms[name].activations_of(floats[name], inputs)) for name in rooms)
+    decided = translate(plan, first, same)
+    assert not onnx.undecided(floats["onnx"], decided)
+    seen = onnx.observe(floats["onnx"], inputs[:1]).tensors
 
     def make(name, io="uint8"):
-        made = rooms[name].quantize(
-            floats[name], seen[name], input_grid=grid, input_shift=shift, io=io
-        )
+        if name == "tflite":
+            made = tflite.quantize(floats[name], plan, io=io)
+        else:
+            made = onnx.quantize(floats[name], seen, **known, io=io, decided=decided)
         assert made.float_operations == ()
         return made.content
 

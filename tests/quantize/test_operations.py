@@ -154,12 +154,18 @@ def quantized(name: str, model: keras.Model, inputs: list[Any], io: str = "float
     from edgecnn.convert.fold import fold_batch_norm
     from edgecnn.convert.frozen import freeze
     from edgecnn.quantize import onnx, tflite
+    from edgecnn.quantize.planning import make_plan
 
-    convert, room = {"tflite": (to_tflite, tflite), "onnx": (to_onnx, onnx)}[name]
-    content = convert.float32(freeze(fold_batch_norm(model)))
+    frozen = freeze(fold_batch_norm(model))
     grid, shift = input_grid(NORMALIZATION)
-    seen = room.observe(content, inputs)
-    return room.quantize(content, seen, input_grid=grid, input_shift=shift, io=io)
+    if name == "tflite":
+        content = to_tflite.float32(frozen)
+        seen = tflite.observe(content, inputs).tensors
+        plan = make_plan(content, seen, input_grid=grid, input_shift=shift)
+        return tflite.quantize(content, plan, io=io)
+    content = to_onnx.float32(frozen)
+    seen = onnx.observe(content, inputs).tensors
+    return onnx.quantize(content, seen, input_grid=grid, input_shift=shift, io=io)
 
 
 def run(name: str, content: bytes, inputs: list[Any]) -> np.ndarray:
