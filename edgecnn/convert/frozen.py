@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import tensorflow as tf  # isort: skip - before keras, or the converter fails later
@@ -39,10 +39,21 @@ def freeze(model: keras.Model, *, batch: int = 1) -> Frozen:
         model: One input, one output.
         batch: The fixed batch size of the graph.
     """
-    shape = (batch, *model.input_shape[1:])
+    return freeze_call(
+        lambda image: model(image, training=False), (batch, *model.input_shape[1:])
+    )
+
+
+def freeze_call(call: Callable[[Any], Any], shape: tuple[int, ...]) -> Frozen:
+    """Freeze what TensorFlow's operations make of one tensor.
+
+    Args:
+        call: Takes a tensor of the shape, float32, and returns one; traced once.
+        shape: All sizes known, the batch's too.
+    """
 
     def infer(image: tf.Tensor) -> tf.Tensor:
-        return tf.identity(model(image, training=False), name=OUTPUT_NAME)
+        return tf.identity(call(image), name=OUTPUT_NAME)
 
     signature = tf.TensorSpec(shape, tf.float32, name=INPUT_NAME)
     with _without_inner_functions():
