@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from edgecnn.core.errors import InputError
+from edgecnn.quantize.histogram import Histogram
+from edgecnn.quantize.ranges import COUNTING, Method, Spread
+
 Array: TypeAlias = npt.NDArray[Any]
+
+# Values of one tensor of one photo that a histogram counts: enough for its tails over a
+# few photos, and a fraction of the network's own time.
+SAMPLED = 16384
+# Each earlier spread has at least so many times the photos of the one before.
+_SPACING = 1.25
 
 
 @dataclasses.dataclass
@@ -17,37 +28,123 @@ class Observed:
     """One tensor over all photos so far.
 
     Attributes:
-        low: Smallest value.
-        high: Largest value.
-        total: Sum over the photos, float64, the tensor's own shape.
-        photos: Number of photos.
+        spread: Of its values.
+        total: Sum over the photos, float32, the tensor's own shape.
+        method: How its range is chosen where nobody says otherwise.
+        earlier: The spread after fewer photos: half of them, or up to a fifth less, and more.
     """
 
-    low: float
-    high: float
+    spread: Spread
     total: Array
-    photos: int = 1
+    method: Method = "minmax"
+    earlier: list[Spread] = dataclasses.field(default_factory=list)
+
+    @property
+    def low(self) -> float:
+        """Smallest value."""
+        return self.spread.low
+
+    @property
+    def high(self) -> float:
+        """Largest value."""
+        return self.spread.high
+
+    @property
+    def photos(self) -> int:
+        """Number of photos."""
+        return self.spread.photos
 
     @property
     def mean(self) -> Array:
-        """The mean over the photos, position by position: the tensor's own shape."""
-        return self.total / self.photos
+        """The mean over the photos, position by position: float32, the tensor's own shape."""
+        return self.total / np.float32(self.photos)
+
+    def range(self, method: Method | None = None) -> tuple[float, float]:
+        """Return the range that integers are to stand for; it includes zero.
+
+        Raises:
+            ValueError: a method that needs a histogram, and none was kept.
+        """
+        return self.spread.range(method or self.method)
+
+    def add(self, value: Array, low: float, high: float) -> None:
+        """Take in one photo's values and their extremes."""
+        self.spread.add(low, high)
+        self.total += value
+        if self.spread.histogram is not None:
+            self.spread.histogram.add(sample(value))
+        if not self.earlier or self.photos >= _SPACING * self.earlier[-1].photos:
+            self.earlier.append(self.spread.copy())
+        while len(self.earlier) > 1 and 2 * self.earlier[1].photos <= self.photos:
+            del self.earlier[0]
+
+    def change(self) -> float:
+        """Return by which share of its width the range changed after the first half, 0..1.
+
+        It is 1 for a single photo. A range that shrank has not settled either.
+        """
+        if self.photos < 2:
+            return 1.0
+        (low, high), (was_low, was_high) = self.range(), self.earlier[0].range(self.method)
+        change = abs(was_low - low) + abs(high - was_high)
+        return min(change / (high - low), 1.0) if high > low else 0.0
 
 
 class Observer:
-    """Keeps range and mean of named tensors; memory is one copy of each tensor."""
+    """Keeps spread and mean of named tensors; memory is one copy of each tensor.
 
-    def __init__(self) -> None:
+    A histogram is kept only where the method needs one. The photos' order makes no
+    difference to any range, but for the rounding of a sum.
+
+    Attributes:
+        tensors: What was seen of each, by name.
+    """
+
+    def __init__(self, method: Method = "minmax") -> None:
+        self.method = method
         self.tensors: dict[str, Observed] = {}
 
     def add(self, values: Mapping[str, Array]) -> None:
-        """Take in the tensors of one photo."""
+        """Take in the tensors of one photo.
+
+        Raises:
+            InputError: a value that is not a number, or infinite.
+        """
         for name, value in values.items():
             low, high = float(value.min()), float(value.max())
+            if not (math.isfinite(low) and math.isfinite(high)):
+                raise InputError(
+                    "values that are infinite or not a number",
+                    where=f"the network's tensor {name}",
+                    fix="train it again: the float network itself computes them",
+                )
             seen = self.tensors.get(name)
             if seen is None:
-                self.tensors[name] = Observed(low, high, value.astype(np.float64))
-                continue
-            seen.low, seen.high = min(seen.low, low), max(seen.high, high)
-            seen.total += value
-            seen.photos += 1
+                seen = self.tensors[name] = self._first(value)
+            seen.add(value, low, high)
+
+    def _first(self, value: Array) -> Observed:
+        histogram = Histogram() if self.method in COUNTING else None
+        return Observed(Spread(histogram=histogram), np.zeros(value.shape, np.float32), self.method)
+
+
+def sample(value: Array, most: int = SAMPLED) -> Array:
+    """Return values of a tensor at even distances, the same places in each photo.
+
+    The distance shares no divisor with the tensor's size, so that all channels, rows and
+    columns are met alike.
+
+    Args:
+        value: Any shape.
+        most: Return at most so many.
+
+    Returns:
+        [n], a view where that is possible.
+    """
+    flat = value.reshape(-1)
+    if len(flat) <= most:
+        return flat
+    step = -(-len(flat) // most)
+    while math.gcd(step, len(flat)) != 1:
+        step += 1
+    return flat[::step]

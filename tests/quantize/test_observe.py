@@ -1,0 +1,111 @@
+"""What is kept of a network's activations, and at what cost in memory."""
+
+from __future__ import annotations
+
+import tracemalloc
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edgecnn.core.errors import InputError
+from edgecnn.quantize.observe import SAMPLED, Observer, sample
+from edgecnn.quantize.ranges import METHODS, Method
+
+
+def photo(seed: int, shape: tuple[int, ...] = (1, 12, 12, 8)) -> dict[str, np.ndarray]:
+    values = np.random.default_rng(seed).normal(0, 1 + seed % 3, shape).astype(np.float32)
+    return {"conv": values, "relu": np.maximum(values, 0)}
+
+
+def observed(photos: int, method: Method = "minmax") -> Observer:
+    observer = Observer(method)
+    for seed in range(photos):
+        observer.add(photo(seed))
+    return observer
+
+
+def test_extremes_and_mean_are_those_of_all_photos() -> None:
+    conv = observed(20).tensors["conv"]
+    every = np.stack([photo(seed)["conv"] for seed in range(20)])
+    assert (conv.low, conv.high, conv.photos) == (every.min(), every.max(), 20)
+    assert conv.mean == pytest.approx(every.mean(axis=0), abs=1e-5)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_observers_method_is_the_ranges_own(method: Method) -> None:
+    conv = observed(4, method).tensors["conv"]
+    assert conv.range() == conv.range(method)
+    assert conv.range("minmax") == (conv.low, conv.high)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_histogram_is_kept_where_the_method_needs_it_alone(method: Method) -> None:
+    kept = observed(2, method).tensors["conv"].spread.histogram is not None
+    assert kept == (method in {"percentile", "mse", "kl"})
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_memory_does_not_grow_with_the_photos(method: Method) -> None:
+    observer = observed(64, method)
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        for seed in range(64, 400):
+            observer.add(photo(seed % 64))
+        grown = tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+    # The earlier spreads are replaced by new ones of the same size, at most five a tensor.
+    assert grown < 2 * 6 * 40_000
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_a_value_that_is_no_number_is_refused_by_the_tensors_name(
+    method: Method, bad: float
+) -> None:
+    values = photo(0)
+    values["relu"][0, 3, 3, 3] = bad
+    with pytest.raises(InputError, match="not a number in the network's tensor relu"):
+        Observer(method).add(values)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_ranges_settle_as_like_photos_come(method: Method) -> None:
+    assert observed(1, method).tensors["conv"].change() == 1
+    assert observed(100, method).tensors["conv"].change() < 0.1
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("count", [2, 3, 7, 50, 101])
+def test_a_second_half_unlike_the_first_has_not_settled(method: Method, count: int) -> None:
+    observer = Observer(method)
+    for index in range(count):
+        wide = 4 if 2 * index >= count else 1
+        observer.add({"x": wide * photo(index)["relu"]})
+    assert observer.tensors["x"].change() > 0.25
+
+
+def test_always_zero_is_settled() -> None:
+    observer = Observer()
+    for _ in range(4):
+        observer.add({"dead": np.zeros((1, 4, 4, 2), np.float32)})
+    assert observer.tensors["dead"].change() == 0
+
+
+@given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 200))
+def test_a_sample_meets_all_channels_alike(rows: int, columns: int, channels: int) -> None:
+    places = np.arange(rows * columns * channels, dtype=np.float32)
+    chosen = sample(places.reshape(1, rows, columns, channels), most=8 * channels)
+    assert len(chosen) <= 8 * channels
+    if len(chosen) < len(places):
+        met = np.bincount(chosen.astype(np.int64) % channels, minlength=channels)
+        assert met.max() - met.min() <= 1
+
+
+def test_a_small_tensor_is_taken_whole_and_a_large_one_in_part() -> None:
+    assert len(sample(np.zeros((1, 7, 7, 300), np.float32))) == 7 * 7 * 300
+    large = sample(np.zeros((1, 112, 112, 96), np.float32))
+    assert 0.9 * SAMPLED < len(large) <= SAMPLED
