@@ -58,6 +58,15 @@ def export_options(parser: Parser) -> None:
         metavar="TYPE",
         help="input and output: uint8 (a camera's bytes, default), int8 or float32",
     )
+    int8.add_argument(
+        "--onnx-form",
+        type=one_of("form", "qdq", "integer"),
+        default="qdq",
+        metavar="FORM",
+        help="of ONNX files: qdq (float operations between conversions, which every runtime "
+        "reads; default), or integer (QLinearConv and the like: ONNX Runtime alone, integers "
+        "even where its optimizations are off)",
+    )
     int8.add_argument("--calibration", metavar="DATA", help="photos (default: the training part)")
     int8.add_argument(
         "--calibration-count",
@@ -103,6 +112,7 @@ def export(args: argparse.Namespace) -> Outcome:
         calibration=args.calibration,
         calibration_count=args.calibration_count,
         seed=args.seed,
+        onnx_form=args.onnx_form,
         force=args.force,
     )
     artifacts = write_files(found, args.out, options)

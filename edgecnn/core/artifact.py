@@ -16,6 +16,8 @@ from edgecnn.core.image import Preprocessing
 Format: TypeAlias = Literal["tflite", "onnx"]
 Scheme: TypeAlias = Literal["float32", "float16", "dynamic", "int8", "int16x8"]
 Io: TypeAlias = Literal["uint8", "int8", "float32"]
+OnnxForm: TypeAlias = Literal["qdq", "integer"]
+"""How an 8-bit ONNX file says it: float operations between conversions, or integer ones."""
 
 METADATA_NAME = "edgecnn.json"
 """Name of the zip member, and of the ``metadata_props`` key."""

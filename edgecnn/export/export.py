@@ -23,6 +23,7 @@ from edgecnn.core.artifact import (
     Format,
     Io,
     Measured,
+    OnnxForm,
     Scheme,
     file_name,
 )
@@ -34,6 +35,7 @@ from edgecnn.export.photos import choose_photos
 from edgecnn.export.writers import Writers, file_output
 from edgecnn.quantize import SCHEMES
 from edgecnn.quantize import onnx as onnx_int8
+from edgecnn.quantize.quantized import Quantized
 from edgecnn.runtime import load, metadata
 
 Array: TypeAlias = npt.NDArray[Any]
@@ -60,6 +62,7 @@ class Options:
         calibration: DATA for int8's ranges; the checkpoint's training part when None.
         calibration_count: Photos that set the ranges.
         seed: Of the draw of calibration photos.
+        onnx_form: Of int8 ONNX files.
         force: Replace files of the same name.
     """
 
@@ -69,6 +72,7 @@ class Options:
     calibration: str | None = None
     calibration_count: int = 200
     seed: int = 0
+    onnx_form: OnnxForm = "qdq"
     force: bool = False
 
     def __post_init__(self) -> None:
@@ -134,7 +138,9 @@ class _Exporter:
             seed=options.seed,
         )
         network = zoo.restore(checkpoint)
-        self.writers = Writers(network, self.card.normalization, self.photos.pixels)
+        self.writers = Writers(
+            network, self.card.normalization, self.photos.pixels, options.onnx_form
+        )
         self.judging: Sequence[Example] = self.photos.judging
         self.reference: Array = np.zeros((0, len(self.card.classes)))
         if self.judging:
@@ -166,7 +172,7 @@ class _Exporter:
             data=_nameless(self.card.data),
         )
         measured = self._measure(metadata.embed(content, about), path.name)
-        warnings = self._warnings(content, about, measured)
+        warnings = self._warnings(made, about, measured)
         if in_float:
             warnings += (f"computed in float, for want of an int8 kernel: {', '.join(in_float)}",)
         about = dataclasses.replace(about, measured=measured, warnings=warnings)
@@ -200,7 +206,7 @@ class _Exporter:
         )
 
     def _warnings(
-        self, content: bytes, about: FileMetadata, measured: Measured | None
+        self, made: Quantized, about: FileMetadata, measured: Measured | None
     ) -> tuple[str, ...]:
         warnings = []
         if measured is not None and measured.agreement_pct < _LOW_AGREEMENT_PCT:
@@ -210,7 +216,7 @@ class _Exporter:
         if about.scheme == "int8" and len(self.photos.calibrating) < len(self.card.classes):
             warnings.append("fewer calibration photos than classes: ranges may be too narrow")
         if about.scheme == "int8" and about.format == "onnx":
-            same = self._plain_agreement(content, about)
+            same = self._plain_agreement(made, about)
             if same < _SATURATED_BELOW:
                 warnings.append(
                     f"on this CPU optimized and plain execution agree on {100 * same:.0f} % only: "
@@ -218,13 +224,13 @@ class _Exporter:
                 )
         return tuple(warnings)
 
-    def _plain_agreement(self, content: bytes, about: FileMetadata) -> float:
+    def _plain_agreement(self, made: Quantized, about: FileMetadata) -> float:
         how = about.input
         inputs = (
             (photo * np.float32(how.scale) + np.float32(how.offset)).astype(how.dtype)
             for photo in itertools.islice(self.photos.pixels(), _SATURATION_PHOTOS)
         )
-        return onnx_int8.plain_agreement(content, inputs)[0]
+        return onnx_int8.plain_agreement(made.content, inputs, twin=made.twin)[0]
 
 
 def _earlier_rows(out: Path, card: Card, options: Options) -> dict[str, dict[str, Any]]:

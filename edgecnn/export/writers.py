@@ -15,11 +15,12 @@ from edgecnn.convert import onnx as to_onnx
 from edgecnn.convert import tflite as to_tflite
 from edgecnn.convert.fold import fold_batch_norm, fold_channels
 from edgecnn.convert.frozen import Frozen, freeze
-from edgecnn.core.artifact import FileInput, FileOutput, Format, Io, Scheme
+from edgecnn.core.artifact import FileInput, FileOutput, Format, Io, OnnxForm, Scheme
 from edgecnn.core.normalization import Normalization, same_for_all
 from edgecnn.quantize import onnx as onnx_int8
 from edgecnn.quantize import tflite as tflite_int8
 from edgecnn.quantize.grid import input_grid
+from edgecnn.quantize.onnx_integer_form import integer_form
 from edgecnn.quantize.plan import Plan
 from edgecnn.quantize.planning import make_plan
 from edgecnn.quantize.quantized import Quantized
@@ -41,16 +42,22 @@ class Writers:
         model: The trained network, pixels 0..255 in, probabilities out.
         normalization: Of its layer "normalize".
         photos: Returns the calibration photos, [1, H, W, C] uint8 each, anew at each call.
+        onnx_form: Of int8 ONNX files.
     """
 
     model: keras.Model
     normalization: Normalization
     photos: Callable[[], Iterable[Array]]
+    onnx_form: OnnxForm = "qdq"
 
     def make(self, suffix: Format, scheme: Scheme, io: Io) -> Quantized:
         """Return the file's bytes, without metadata, and what in an int8 file stays in float."""
         if scheme == "int8":
-            return self._int8(suffix, io)
+            made = self._int8(suffix, io)
+            if suffix != "onnx" or self.onnx_form == "qdq":
+                return made
+            twin = made.content
+            return dataclasses.replace(made, content=integer_form(twin), twin=twin)
         if suffix == "onnx":
             data = to_onnx.float32(self._pixels)
             return Quantized(onnx_int8.float16(data) if scheme == "float16" else data, ())

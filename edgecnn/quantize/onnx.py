@@ -98,15 +98,20 @@ def quantize(
 
 
 def plain_agreement(
-    quantized_file: bytes, inputs: Iterable[Array], *, threads: int = 2
+    quantized_file: bytes,
+    inputs: Iterable[Array],
+    *,
+    twin: bytes | None = None,
+    threads: int = 2,
 ) -> tuple[float, float]:
     """Compare optimized with plain execution, which computes in float between roundings.
 
     The optimized integer kernels of some CPUs saturate on some files.
 
     Args:
-        quantized_file: The QDQ file.
+        quantized_file: The QDQ file, or one in the integer-only form.
         inputs: The file's own inputs, one photo each.
+        twin: The QDQ file that the integer-only form was made from: that is executed plainly.
         threads: Threads of the runtime.
 
     Returns:
@@ -115,7 +120,7 @@ def plain_agreement(
     """
     level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     fast = _session(quantized_file, threads=threads)
-    plain = _session(quantized_file, threads=threads, level=level)
+    plain = _session(twin or quantized_file, threads=threads, level=level)
     name = fast.get_inputs()[0].name
     same, distance = [], []
     for value in inputs:

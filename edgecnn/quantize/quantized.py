@@ -12,7 +12,9 @@ class Quantized:
     Attributes:
         content: The file's bytes.
         float_operations: Names of the operations that stay in float, each once, sorted.
+        twin: The same decisions in QDQ notation, where the content is the integer-only form.
     """
 
     content: bytes
     float_operations: tuple[str, ...]
+    twin: bytes | None = None

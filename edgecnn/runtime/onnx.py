@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from edgecnn.core.errors import InputError, MissingExtra, unknown
-from edgecnn.runtime.onnx_integer import INTEGER_OPERATIONS
+from edgecnn.runtime.onnx_integer import INTEGER_OPERATIONS, operands_of
 from edgecnn.runtime.tflite import MAX_TENSORS, MAX_VALUES, Graph, Operator, Options, Tensor
 
 _QUANTIZING = ("QuantizeLinear", "DequantizeLinear")
@@ -149,11 +149,13 @@ class _Reader:
         in_float = self._touched_in_float()
         stand_ins = {}
         for node in self._source.node:
+            self._take_grids(node)
             if node.op_type not in _QUANTIZING:
                 continue
             before, after = node.input[0], node.output[0]
             integer = after if node.op_type == "QuantizeLinear" else before
-            self._scales[integer] = self._quantization(node)
+            axis = next((a.i for a in node.attribute if a.name == "axis"), 1)
+            self._scales[integer] = self._quantization(node.input[1:3], axis)
             if (before if integer == after else after) in in_float:
                 continue
             if node.op_type == "DequantizeLinear" and after not in ends:
@@ -170,17 +172,34 @@ class _Reader:
                 names.update(node.input, node.output)
         return names
 
-    def _quantization(self, node: Any) -> tuple[tuple[float, ...], tuple[int, ...], int]:
+    def _take_grids(self, node: Any) -> None:
+        """Take the scales that a node of the integer form has among its inputs."""
+        form = operands_of(node.op_type, node.input)
+        if form is None:
+            return
+        axis = 1 if node.op_type == "QGemm" and not _options(node).get("transB") else 0
+        for place in form.tensors:
+            grid = self._quantization(node.input[place + 1 : place + 3], axis)
+            self._scales[node.input[place]] = grid
+        names = node.input[form.output : form.output + 2]
+        self._scales[node.output[0]] = self._quantization(names, 0)
+        if form.bias is not None:
+            data, weights = (self._scales[node.input[place]][0] for place in form.tensors)
+            scales = tuple(step * scale for step in data[:1] for scale in weights)
+            self._scales[node.input[form.bias]] = scales, (0,) * len(scales), 0
+
+    def _quantization(
+        self, names: Sequence[str], axis: int
+    ) -> tuple[tuple[float, ...], tuple[int, ...], int]:
         from onnx import numpy_helper
 
         numbers = [
             numpy_helper.to_array(self._constants[name]).reshape(-1).tolist()
-            for name in node.input[1:3]
+            for name in names
             if name in self._constants
         ]
         scales = tuple(map(float, numbers[0])) if numbers else ()
         zero_points = tuple(map(int, numbers[1])) if len(numbers) > 1 else (0,) * len(scales)
-        axis = next((a.i for a in node.attribute if a.name == "axis"), 1)
         # One scale has no axis; of several the format's default is the second one.
         return scales, zero_points, axis if len(scales) > 1 else 0
 
@@ -191,8 +210,12 @@ class _Reader:
         return any(self._stand_ins.get(a) == b for a, b in (ends, ends[::-1]))
 
     def _operator(self, node: Any) -> Operator:
-        # A quantizing node's other inputs are settings: its scale and zero point.
+        # Scales and zero points among the inputs are settings.
         names = node.input[:1] if node.op_type in _QUANTIZING else node.input
+        form = operands_of(node.op_type, node.input)
+        if form is not None:
+            bias = () if form.bias is None else (form.bias,)
+            names = [node.input[place] for place in (*form.tensors, *bias)]
         return Operator(
             name=node.op_type,
             version=1,

@@ -39,7 +39,7 @@ _KINDS = {
     "Conv": _Kind(1, 0, (2, None)),
     "FusedConv": _Kind(1, 0, (2, None)),
     "ConvInteger": _Kind(1, 0, (2, None)),
-    "QLinearConv": _Kind(3, 0, (2, None)),
+    "QLinearConv": _Kind(1, 0, (2, None)),
     "ConvTranspose": _Kind(1, 0, (2, None), spreads=0),
 }
 # Products of two matrices, each of which may be weights -> the option that turns the first.
@@ -51,10 +51,12 @@ _PRODUCTS = {
     "Gemm": "transA",
     "QGemm": "transA",
 }
-_GLOBAL_POOLS = frozenset({"GlobalAveragePool", "GlobalMaxPool", "GlobalLpPool"})
+_GLOBAL_POOLS = frozenset(
+    {"GlobalAveragePool", "GlobalMaxPool", "GlobalLpPool", "QLinearGlobalAveragePool"}
+)
 # What moves the borders of a tensor, and no place's view.
 _BORDERS = frozenset({"PAD", "PADV2", "MIRROR_PAD", "CONCATENATION", "SLICE", "STRIDED_SLICE"})
-_ONNX_BORDERS = frozenset({"Pad", "Concat", "Slice", "Split", "Crop"})
+_ONNX_BORDERS = frozenset({"Pad", "Concat", "QLinearConcat", "Slice", "Split", "Crop"})
 _RESHAPES = frozenset({"RESHAPE", "EXPAND_DIMS", "SQUEEZE"})
 _ONNX_RESHAPES = frozenset({"Reshape", "Flatten", "Unsqueeze", "Squeeze"})
 _REDUCTIONS = frozenset({"MEAN", "SUM", "REDUCE_MAX", "ReduceMean", "ReduceSum", "ReduceMax"})
