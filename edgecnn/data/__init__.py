@@ -1,7 +1,13 @@
 """A source of photos to named, split, streamed examples; and calibration samples."""
 
 from edgecnn.data.balance import class_weights
-from edgecnn.data.calibration import calibration_photos
+from edgecnn.data.calibration import (
+    calibration_note,
+    calibration_photos,
+    draw_calibration,
+    refuse_blank,
+)
+from edgecnn.data.calibration_warnings import coverage_warnings
 from edgecnn.data.dataset import Dataset, require_trainable
 from edgecnn.data.example import Example
 from edgecnn.data.matching import examples_for, imagenet_classes
@@ -15,11 +21,15 @@ __all__ = [
     "Example",
     "Reader",
     "Skipped",
+    "calibration_note",
     "calibration_photos",
     "class_weights",
+    "coverage_warnings",
+    "draw_calibration",
     "examples_for",
     "imagenet_classes",
     "open_data",
     "parse_split",
+    "refuse_blank",
     "require_trainable",
 ]

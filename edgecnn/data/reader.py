@@ -65,6 +65,7 @@ class Reader:
         *,
         batch: int = 32,
         workers: int | None = None,
+        tolerated: float = SKIPPED_SHARE,
     ) -> None:
         """Say what is read; nothing is opened yet.
 
@@ -73,18 +74,20 @@ class Reader:
             how: The network's preprocessing.
             batch: Photos of a batch; the last one may be smaller.
             workers: Threads; as many as there are cores by default.
+            tolerated: Share of unreadable photos that doesn't stop the run, 0..1.
         """
         self.examples = examples
         self.how = how
         self.batch = batch
         self.workers = workers or os.cpu_count() or 1
+        self.tolerated = tolerated
         self.skipped: list[Skipped] = []
 
     def __iter__(self) -> Iterator[Batch]:
         """Yield batches.
 
         Raises:
-            InputError: more than 5 % of the photos (and more than one), or all, are
+            InputError: more photos than tolerated (and more than one), or all, are
                 unreadable.
         """
         self.skipped = []
@@ -119,7 +122,7 @@ class Reader:
     def _skip(self, example: Example, error: InputError) -> None:
         self.skipped.append(Skipped(_place(example), error.what))
         total = len(self.examples)
-        if len(self.skipped) <= max(1, SKIPPED_SHARE * total) and len(self.skipped) < total:
+        if len(self.skipped) <= max(1, self.tolerated * total) and len(self.skipped) < total:
             return
         first = self.skipped[0]
         raise InputError(
