@@ -10,7 +10,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -35,6 +35,7 @@ from edgecnn.export.photos import choose_photos
 from edgecnn.export.writers import Writers, file_output
 from edgecnn.quantize import SCHEMES
 from edgecnn.quantize import onnx as onnx_int8
+from edgecnn.quantize.plan import Rounding
 from edgecnn.quantize.quantized import Quantized
 from edgecnn.runtime import load, metadata
 
@@ -61,6 +62,8 @@ class Options:
         io: Input and output type of int8 files; others take float32.
         calibration: DATA for int8's ranges; the checkpoint's training part when None.
         calibration_count: Photos that set the ranges.
+        rounding: How int8 weights become integers: "compensated" makes up for its errors on
+            the calibration photos; "nearest" is quicker.
         seed: Of the draw of calibration photos.
         onnx_form: Of int8 ONNX files.
         force: Replace files of the same name.
@@ -71,6 +74,7 @@ class Options:
     io: Io = "uint8"
     calibration: str | None = None
     calibration_count: int = 200
+    rounding: Rounding = "compensated"
     seed: int = 0
     onnx_form: OnnxForm = "qdq"
     force: bool = False
@@ -80,8 +84,8 @@ class Options:
             if scheme not in SCHEMES:
                 raise unknown("scheme", scheme, SCHEMES, where="the schemes to export")
         for suffix in self.formats:
-            if suffix not in ("tflite", "onnx"):
-                raise unknown("format", suffix, ("tflite", "onnx"), where="--format")
+            if suffix not in get_args(Format):
+                raise unknown("format", suffix, get_args(Format), where="--format")
         if not self.files:
             raise InputError(
                 f"no {self.schemes[0]} files",
@@ -139,7 +143,11 @@ class _Exporter:
         )
         network = zoo.restore(checkpoint)
         self.writers = Writers(
-            network, self.card.normalization, self.photos.pixels, options.onnx_form
+            network,
+            self.card.normalization,
+            self.photos.pixels,
+            rounding=options.rounding,
+            onnx_form=options.onnx_form,
         )
         self.judging: Sequence[Example] = self.photos.judging
         self.reference: Array = np.zeros((0, len(self.card.classes)))

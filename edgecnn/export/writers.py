@@ -12,6 +12,7 @@ import keras
 import numpy.typing as npt
 
 from edgecnn.convert import onnx as to_onnx
+from edgecnn.convert import ort as to_ort
 from edgecnn.convert import tflite as to_tflite
 from edgecnn.convert.fold import fold_batch_norm, fold_channels
 from edgecnn.convert.frozen import Frozen, freeze
@@ -19,9 +20,10 @@ from edgecnn.core.artifact import FileInput, FileOutput, Format, Io, OnnxForm, S
 from edgecnn.core.normalization import Normalization, same_for_all
 from edgecnn.quantize import onnx as onnx_int8
 from edgecnn.quantize import tflite as tflite_int8
+from edgecnn.quantize.compensate import compensate
 from edgecnn.quantize.grid import input_grid
 from edgecnn.quantize.onnx_integer_form import integer_form
-from edgecnn.quantize.plan import Plan
+from edgecnn.quantize.plan import Plan, Rounding
 from edgecnn.quantize.planning import make_plan
 from edgecnn.quantize.quantized import Quantized
 from edgecnn.quantize.twins import translate
@@ -42,16 +44,21 @@ class Writers:
         model: The trained network, pixels 0..255 in, probabilities out.
         normalization: Of its layer "normalize".
         photos: Returns the calibration photos, [1, H, W, C] uint8 each, anew at each call.
+        rounding: How int8 weights become integers.
         onnx_form: Of int8 ONNX files.
     """
 
     model: keras.Model
     normalization: Normalization
     photos: Callable[[], Iterable[Array]]
+    rounding: Rounding = "nearest"
     onnx_form: OnnxForm = "qdq"
 
     def make(self, suffix: Format, scheme: Scheme, io: Io) -> Quantized:
         """Return the file's bytes, without metadata, and what in an int8 file stays in float."""
+        if suffix == "ort":
+            made = self.make("onnx", scheme, io)
+            return dataclasses.replace(made, content=to_ort.from_onnx(made.content))
         if scheme == "int8":
             made = self._int8(suffix, io)
             if suffix != "onnx" or self.onnx_form == "qdq":
@@ -101,7 +108,10 @@ class Writers:
         """The decisions that the int8 files of both formats follow."""
         grid, shift = input_grid(self._normalized[1])
         seen = tflite_int8.observe(self._float_tflite, self._inputs()).tensors
-        return make_plan(self._float_tflite, seen, input_grid=grid, input_shift=shift)
+        plan = make_plan(self._float_tflite, seen, input_grid=grid, input_shift=shift)
+        if self.rounding == "nearest":
+            return plan
+        return compensate(self._float_tflite, plan, self._inputs)
 
     @cached_property
     def _float_tflite(self) -> bytes:

@@ -21,6 +21,7 @@ Array: TypeAlias = npt.NDArray[Any]
 SCHEMA = "edgecnn/quantization-plan/1"
 
 Precision: TypeAlias = Literal["int8", "float32"]
+Rounding: TypeAlias = Literal["nearest", "compensated"]
 
 
 @dataclasses.dataclass(frozen=True)

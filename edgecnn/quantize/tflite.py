@@ -38,6 +38,7 @@ from edgecnn.quantize.tflite_graph import (
     quantization,
     read,
     replace,
+    set_grid,
 )
 from edgecnn.quantize.tflite_layer import Layer
 from edgecnn.quantize.tflite_operations import (
@@ -115,7 +116,7 @@ def quantize(float_file: bytes, plan: Plan, *, io: Io) -> Quantized:
     _surround(model, in_float, grids)
     _convert_joined(model, integer, grids)
     for index, grid in grids.items():
-        _set_grid(graph.tensors[index], grid)
+        set_grid(graph.tensors[index], grid)
     _adapt_io(model, io, grids)
     raise_versions(model, _without(graph.operators, in_float))
     drop_unused(model)
@@ -142,7 +143,7 @@ def _quantize_constants(model: Any, operator: Any, grids: dict[int, Grid]) -> No
         integers = np.rint(values / grid.scale + grid.zero_point).clip(-128, 127)
         place = new_tensor(model, index, f"/{position}")
         give_buffer(model, graph.tensors[place], integers.astype(np.int8))
-        _set_grid(graph.tensors[place], grid)
+        set_grid(graph.tensors[place], grid)
         inputs = np.array(operator.inputs)
         inputs[position] = place
         operator.inputs = inputs
@@ -183,7 +184,7 @@ def _convert_joined(model: Any, integer: list[Any], grids: dict[int, Grid]) -> N
         others = {int(i) for i in operator.inputs if grids.get(int(i), grid) != grid}
         for index in sorted(others):
             place = new_tensor(model, index, "/joined")
-            _set_grid(graph.tensors[place], grid)
+            set_grid(graph.tensors[place], grid)
             position = next(i for i, o in enumerate(graph.operators) if o is operator)
             graph.operators.insert(position, new_operator(model, "QUANTIZE", index, place))
             operator.inputs = replace(operator.inputs, index, place)
@@ -215,10 +216,3 @@ def _outer_tensor(model: Any, inner: int, io: Io, grid: Grid) -> int:
         tensor.quantization = quantization(scales, np.asarray([grid.unsigned_zero_point]), 0)
     graph.tensors.append(tensor)
     return len(graph.tensors) - 1
-
-
-def _set_grid(tensor: Any, grid: Grid) -> None:
-    tensor.type = schema.TensorType.INT8
-    tensor.quantization = quantization(
-        np.asarray([grid.scale], np.float32), np.asarray([grid.zero_point], np.int64), 0
-    )

@@ -14,6 +14,8 @@ import numpy as np
 import numpy.typing as npt
 from ai_edge_litert import schema_py_generated as schema
 
+from edgecnn.quantize.grid import Grid
+
 Array: TypeAlias = npt.NDArray[Any]
 
 _NAMES = {code: name for name, code in vars(schema.BuiltinOperator).items() if name[0] != "_"}
@@ -83,6 +85,14 @@ def quantization(scales: Array, zero_points: Array, axis: int) -> Any:
     parameters.zeroPoint = zero_points
     parameters.quantizedDimension = axis
     return parameters
+
+
+def set_grid(tensor: Any, grid: Grid) -> None:
+    """Make a tensor int8, on a grid."""
+    tensor.type = schema.TensorType.INT8
+    tensor.quantization = quantization(
+        np.asarray([grid.scale], np.float32), np.asarray([grid.zero_point], np.int64), 0
+    )
 
 
 def new_tensor(model: Any, like: int, suffix: str) -> int:

@@ -19,6 +19,12 @@ from edgecnn.quantize.tflite_operations import WEIGHTED, Weighted
 
 Array: TypeAlias = npt.NDArray[Any]
 
+_TYPES = {
+    "int8": schema.TensorType.INT8,
+    "int32": schema.TensorType.INT32,
+    "float32": schema.TensorType.FLOAT32,
+}
+
 
 @dataclasses.dataclass(frozen=True)
 class Window:
@@ -103,12 +109,20 @@ class Layer:
     def write(self, rounded: Rounded, input_scale: float) -> None:
         """Replace weights and bias by integers."""
         scales = rounded.scales
-        self._replace(self._places.weights, rounded.weights, schema.TensorType.INT8, scales)
-        bias_scales = (input_scale * scales.astype(np.float64)).astype(np.float32)
+        points = np.zeros(len(scales), np.int64)
+        self._replace(
+            self._places.weights, rounded.weights, quantization(scales, points, self.axis)
+        )
         whole = round_bias(rounded.bias, input_scale, scales)
-        self._replace(self._places.bias, whole, schema.TensorType.INT32, bias_scales)
+        steps = (input_scale * scales.astype(np.float64)).astype(np.float32)
+        self._replace(self._places.bias, whole, quantization(steps, points, 0))
 
-    def _replace(self, position: int, values: Array, kind: int, scales: Array) -> None:
+    def write_floats(self, weights: Array, bias: Array) -> None:
+        """Replace weights and bias by others."""
+        self._replace(self._places.weights, weights.astype(np.float32), None)
+        self._replace(self._places.bias, bias.astype(np.float32), None)
+
+    def _replace(self, position: int, values: Array, grid: Any) -> None:
         """Give the operation a tensor of its own: converters share equal constants."""
         graph = self.model.subgraphs[0]
         missing = position + 1 - len(self.operator.inputs)
@@ -118,9 +132,8 @@ class Layer:
             tensor.name = name_of(graph.tensors[inputs[self._places.weights]]) + "/bias"
         else:
             tensor = copy.copy(graph.tensors[inputs[position]])
-        axis = self.axis if position == self._places.weights else 0
-        tensor.shape, tensor.type = np.asarray(values.shape, np.int32), kind
-        tensor.quantization = quantization(scales, np.zeros(len(scales), np.int64), axis)
+        tensor.shape, tensor.type = np.asarray(values.shape, np.int32), _TYPES[values.dtype.name]
+        tensor.quantization = grid
         give_buffer(self.model, tensor, values)
         inputs[position] = len(graph.tensors)
         graph.tensors.append(tensor)
