@@ -1,0 +1,239 @@
+"""What the integer file of a plan answers, in float, with gradients to all that can be learned.
+
+Grids' scales, weights and biases are variables; zero points, the weights' scales and the
+grids that kernels dictate stay as planned. All variables are in units of what rounding can
+tell apart (a weight's step, a step of the layer's output, a hundredth of a scale), so that
+one learning rate suits all.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, TypeAlias
+
+import tensorflow as tf  # isort: skip - before keras, or the converter fails later
+import keras
+import numpy as np
+import numpy.typing as npt
+
+from edgecnn.quantize.fake_quant import on_grid, on_weight_grid, straight_round
+from edgecnn.quantize.graph_function import GraphFunction, Step
+from edgecnn.quantize.grid import Grid, activation_grid
+from edgecnn.quantize.plan import Plan, Rounded, Tensor
+from edgecnn.quantize.tflite_operations import FIXED_GRID, JOINING, SAME_GRID, WEIGHTED
+
+Array: TypeAlias = npt.NDArray[Any]
+
+# A variable that grows by one changes its scale by this share.
+_SCALE_UNIT = 0.01
+# A weight starts where the float one is, but not nearer to the next integer than this.
+_WITHIN_CELL = 0.45
+# These compute new values on their input's grid; others of SAME_GRID only choose or move.
+_AVERAGING = frozenset({"AVERAGE_POOL_2D", "RESIZE_BILINEAR"})
+# More than the noise of float32 sums, less than any difference of averages that counts.
+_OFF_TIE = 1e-3
+
+
+class Scale:
+    """The scale of a grid that one or several tensors share.
+
+    Attributes:
+        variable: In hundredths of the scale; None where the grid is dictated.
+    """
+
+    def __init__(self, grid: Grid, *, learned: bool) -> None:
+        self._start = grid
+        self.zero_point = grid.zero_point
+        self.variable = keras.Variable(0.0, dtype="float32") if learned else None
+
+    def value(self) -> Any:
+        """Return the scale as it stands."""
+        start = tf.constant(self._start.scale, tf.float32)
+        if self.variable is None:
+            return start
+        return start * tf.exp(_SCALE_UNIT * self.variable.value)
+
+    def grid(self) -> Grid:
+        """Return the grid as it stands."""
+        return Grid(float(self.value().numpy()), self.zero_point)
+
+
+class Weights:
+    """Weights and bias of a layer, about to be rounded.
+
+    Attributes:
+        steps: The weights divided by their scales.
+        bias: Divided by `bias_unit`.
+    """
+
+    def __init__(self, planned: Rounded, floats: Array, axis: int | None, bias_unit: Any) -> None:
+        shape = [1] * floats.ndim
+        shape[axis or 0] = -1
+        self._planned = planned
+        self._scales = planned.scales.reshape(shape).astype(np.float32)
+        integers = planned.weights.astype(np.float32)
+        rest = (floats / self._scales - integers).clip(-_WITHIN_CELL, _WITHIN_CELL)
+        self.steps = keras.Variable(integers + rest, dtype="float32")
+        self._bias_unit = np.asarray(bias_unit, np.float32)
+        self.bias = keras.Variable(planned.bias / self._bias_unit, dtype="float32")
+
+    def rounded_weights(self) -> Any:
+        """Return the weights on their grids."""
+        return on_weight_grid(self.steps.value, self._scales)
+
+    def rounded_bias(self, input_scale: Any) -> Any:
+        """Return the bias on the accumulator's grid."""
+        step = tf.stop_gradient(input_scale) * self._planned.scales
+        return straight_round(self.bias.value * self._bias_unit / step) * step
+
+    def to_rounded(self) -> Rounded:
+        """Return the integers."""
+        integers = np.rint(self.steps.numpy()).clip(-127, 127).astype(np.int8)
+        bias = self.bias.numpy().astype(np.float64) * self._bias_unit
+        return Rounded(integers, self._planned.scales, bias)
+
+
+class Simulation:
+    """A float file and its plan, as a function that learns.
+
+    Attributes:
+        graph: The float graph.
+    """
+
+    def __init__(self, float_file: bytes, plan: Plan) -> None:
+        self.graph = GraphFunction(float_file)
+        self._plan = plan
+        self._integer = {n for n, layer in plan.layers.items() if layer.precision == "int8"}
+        self._scales = self._shared_scales()
+        self._weights = {
+            step.outputs[0]: self._layer(step, rounded)
+            for step in self.graph.steps
+            if (rounded := self._rounded(step)) is not None
+        }
+        self._in_float = {
+            name
+            for step in self.graph.steps
+            if step.outputs[0] not in self._integer
+            for name in step.outputs
+        }
+
+    def _rounded(self, step: Step) -> Rounded | None:
+        layer = self._plan.layers.get(step.outputs[0])
+        return None if layer is None else layer.rounded
+
+    def _layer(self, step: Step, rounded: Rounded) -> Weights:
+        places = WEIGHTED[step.name]
+        floats = self.graph.constants[step.inputs[places.weights] or ""]
+        unit = self._plan.tensors[step.outputs[0]].grid.scale
+        return Weights(rounded, floats, places.axis, unit)
+
+    def _shared_scales(self) -> dict[str, Scale]:
+        """Return each activation's scale, one object for those that share a grid."""
+        tensors = self._plan.tensors
+        groups = {name: {name} for name in tensors}
+        for source, target in self._bonds():
+            merged = groups[source] | groups[target]
+            groups.update(dict.fromkeys(merged, merged))
+        dictated = {self._plan.input} | {
+            step.outputs[0] for step in self.graph.steps if step.name in FIXED_GRID
+        }
+        scales: dict[str, Scale] = {}
+        for members in {id(group): group for group in groups.values()}.values():
+            scale = Scale(tensors[min(members)].grid, learned=not members & dictated)
+            scales.update(dict.fromkeys(members, scale))
+        return scales
+
+    def _bonds(self) -> list[tuple[str, str]]:
+        """Return pairs of tensors that the plan put on one grid because their operation must."""
+        tensors = self._plan.tensors
+        return [
+            (source, target)
+            for step in self.graph.steps
+            if step.outputs[0] in self._integer and step.name in SAME_GRID | JOINING
+            for source in step.inputs
+            for target in step.outputs
+            if source in tensors and tensors[source].grid == tensors[target].grid
+        ]
+
+    @property
+    def trainable(self) -> list[keras.Variable]:
+        """All variables, in a fixed order."""
+        scales = {id(scale): scale for scale in self._scales.values()}.values()
+        learned = [scale.variable for scale in scales if scale.variable is not None]
+        layers = self._weights.values()
+        return learned + [variable for w in layers for variable in (w.steps, w.bias)]
+
+    def __call__(self, inputs: Any) -> dict[str, Any]:
+        """Return every activation as the integer file has it, in real values.
+
+        Args:
+            inputs: [N, H, W, C] float32, the real values of integers on the input's grid.
+        """
+        values = self.graph(inputs, self._read, self._write)
+        if self.graph.output in self._in_float:
+            values[self.graph.output] = self._on_grid(self.graph.output, values[self.graph.output])
+        return values
+
+    def _read(self, step: Step, position: int, value: Any) -> Any:
+        target, source = step.outputs[0], step.inputs[position]
+        if target not in self._integer:
+            return value
+        if (weights := self._weights.get(target)) is not None:
+            places = WEIGHTED[step.name]
+            if position == places.weights:
+                return weights.rounded_weights()
+            if position == places.bias:
+                return weights.rounded_bias(self._scales[step.inputs[places.data] or ""].value())
+        return value if source is None else self._operand(step, source, value)
+
+    def _operand(self, step: Step, source: str, value: Any) -> Any:
+        """Return what an integer operation reads besides weights, on the grid that it wants."""
+        target = step.outputs[0]
+        if source in self.graph.constants:
+            joining = step.name in JOINING | SAME_GRID
+            return self._on_grid(target, value) if joining else _constant_on_grid(value)
+        if source in self._in_float:
+            value = self._on_grid(source, value)
+        moved = step.name in JOINING and self._scales[source] is not self._scales[target]
+        return self._on_grid(target, value) if moved else value
+
+    def _write(self, step: Step, name: str, value: Any) -> Any:
+        kept = step.name in JOINING or step.name in SAME_GRID - _AVERAGING
+        if step.outputs[0] not in self._integer or kept:
+            return value
+        if step.name in _AVERAGING:
+            value = self._off_ties(name, value)
+        return self._on_grid(name, value)
+
+    def _on_grid(self, name: str, value: Any) -> Any:
+        scale = self._scales[name]
+        return on_grid(value, scale.value(), scale.zero_point)
+
+    def _off_ties(self, name: str, value: Any) -> Any:
+        """Return averages such that those half way between integers round away from zero.
+
+        Averages of integers often are, and the kernels round the integers that they store.
+        """
+        scale = self._scales[name]
+        step = tf.stop_gradient(scale.value())
+        return value + _OFF_TIE * step * tf.sign(value + scale.zero_point * step)
+
+    def to_plan(self) -> Plan:
+        """Return the plan with what was learned: grids, integers and biases."""
+        layers = dict(self._plan.layers)
+        for name, weights in self._weights.items():
+            layers[name] = dataclasses.replace(
+                layers[name], rounding="trained", rounded=weights.to_rounded()
+            )
+        tensors = {name: _tensor(scale.grid()) for name, scale in self._scales.items()}
+        return dataclasses.replace(self._plan, tensors=tensors, layers=layers)
+
+
+def _constant_on_grid(values: Array) -> Array:
+    grid = activation_grid(float(values.min()), float(values.max()))
+    integers = np.rint(values / grid.scale + grid.zero_point).clip(-128, 127)
+    return ((integers - grid.zero_point) * grid.scale).astype(np.float32)
+
+
+def _tensor(grid: Grid) -> Tensor:
+    return Tensor(low=grid.low, high=grid.high, grid=grid)
