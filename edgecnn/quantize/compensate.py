@@ -183,12 +183,17 @@ def _groups(stream: _Stream, layer: Layer) -> int:
 
 
 def _covariances(stream: _Stream, target: Target, layer: Layer, groups: int) -> Array:
-    """Return [groups, d, d]: of the inputs that each group's channels read."""
+    """Return [groups, d, d]: of the inputs that each group's channels read.
+
+    Products are of distances from the first photo's mean, or single precision loses a
+    variance that is small beside it.
+    """
     size = layer.weights[0].size
     products = np.zeros((groups, size, size))
-    total, count = np.zeros((groups, size)), 0
+    total, count, origin = np.zeros((groups, size)), 0, None
     for _, rows in stream.rows(layer, target):
-        grouped = rows.reshape(*rows.shape[:2], groups, -1).transpose(2, 0, 1, 3)
+        origin = rows.mean(axis=0) if origin is None else origin
+        grouped = (rows - origin).reshape(*rows.shape[:2], groups, -1).transpose(2, 0, 1, 3)
         grouped = grouped.reshape(groups, len(rows), -1)
         products += grouped.transpose(0, 2, 1) @ grouped
         total += grouped.sum(axis=1)
@@ -201,9 +206,10 @@ def _own_covariances(stream: _Stream, target: Target, layer: Layer) -> Array:
     channels = layer.weights.shape[3]
     taps = layer.weights[0, ..., 0].size
     products = np.zeros((channels, taps, taps))
-    total, count = np.zeros((channels, taps)), np.zeros(channels)
+    total, count, origin = np.zeros((channels, taps)), np.zeros(channels), None
     for photo, rows in stream.rows(layer, target):
-        wide = np.repeat(rows, channels // rows.shape[2], axis=2).transpose(2, 0, 1)
+        origin = rows.mean(axis=0) if origin is None else origin
+        wide = np.repeat(rows - origin, channels // rows.shape[2], axis=2).transpose(2, 0, 1)
         matter = target.weights_of(target.values[photo].astype(np.float32))
         weighted = wide if matter is None else wide * matter.T[:, :, None]
         products += weighted.transpose(0, 2, 1) @ wide

@@ -86,8 +86,7 @@ def round_depthwise(weights: Array, scales: Array, covariances: Array) -> Array:
 def _propagated(exact: Array, covariance: Array) -> Array:
     """Round column by column, the largest input first; each error moves the columns to come."""
     order = np.argsort(-np.diagonal(covariance), kind="stable")
-    inverse = np.linalg.inv(covariance[np.ix_(order, order)])
-    factor = np.linalg.cholesky((inverse + inverse.T) / 2).T
+    factor = _factor_of_inverse(covariance[np.ix_(order, order)])
     rest = exact[:, order].copy()
     integers = np.empty_like(rest)
     for first in range(0, rest.shape[1], _BLOCK):
@@ -102,6 +101,12 @@ def _propagated(exact: Array, covariance: Array) -> Array:
     unordered = np.empty_like(integers)
     unordered[:, order] = integers
     return unordered
+
+
+def _factor_of_inverse(matrix: Array) -> Array:
+    """Return the upper U with U'U the inverse, without inverting what is nearly flat."""
+    lower = np.linalg.cholesky(matrix[::-1, ::-1])
+    return np.linalg.solve(lower, np.eye(len(lower)))[::-1, ::-1]
 
 
 def _descended(exact: Array, integers: Array, covariance: Array) -> Array:
