@@ -13,28 +13,24 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from edgecnn.core import progress
-from edgecnn.quantize.grid import Grid, round_weights
-from edgecnn.quantize.patches import rows_of
+from edgecnn.quantize.grid import round_weights
 from edgecnn.quantize.plan import Layer as Decision
 from edgecnn.quantize.plan import Plan, Rounded
 from edgecnn.quantize.rounding import round_dense, round_depthwise
+from edgecnn.quantize.stream import Stream
 from edgecnn.quantize.targets import Target, layer_of, sample
-from edgecnn.quantize.tflite_graph import activations, name_of, read
 from edgecnn.quantize.tflite_layer import Layer
-from edgecnn.quantize.tflite_operations import touches_floats
-from edgecnn.quantize.tflite_step import Step
 
 Array: TypeAlias = npt.NDArray[Any]
 
 _SAMPLES_BYTES = 400_000_000
-_STREAM_BYTES = 600_000_000
 # A covariance of more inputs than this takes gigabytes: such a layer's bias is refitted only.
 _MOST_INPUTS = 5_000
 
@@ -49,7 +45,7 @@ def compensate(float_file: bytes, plan: Plan, inputs: Callable[[], Iterable[Arra
             of them are used where a large network's activations on all would not fit into
             memory.
     """
-    stream = _Stream(float_file, plan)
+    stream = Stream(float_file, plan)
     stream.enter(inputs())
     chosen = itertools.islice(inputs(), stream.photos)
     targets = sample(float_file, chosen, photos=stream.photos, limit_bytes=_SAMPLES_BYTES)
@@ -66,78 +62,7 @@ def compensate(float_file: bytes, plan: Plan, inputs: Callable[[], Iterable[Arra
     return dataclasses.replace(plan, layers=layers)
 
 
-class _Stream:
-    """The calibration photos on their way through the network, as integers.
-
-    Attributes:
-        photos: How many.
-        operators: Place of each operation on floats, and its name in the plan.
-    """
-
-    def __init__(self, float_file: bytes, plan: Plan) -> None:
-        self.model, self.plan = read(float_file), plan
-        graph = self.model.subgraphs[0]
-        self.operators = {
-            place: name_of(graph.tensors[operator.outputs[0]])
-            for place, operator in enumerate(graph.operators)
-            if touches_floats(self.model, operator)
-        }
-        self.grids = {
-            i: plan.tensors[name_of(graph.tensors[i])].grid for i in activations(self.model)
-        }
-        self._last = {
-            int(i): place for place in self.operators for i in graph.operators[place].inputs
-        }
-        self._values: dict[int, Array] = {}
-        self.photos = 0
-
-    def enter(self, inputs: Iterable[Array]) -> None:
-        """Take in photos, as many as memory allows."""
-        entry = int(self.model.subgraphs[0].inputs[0])
-        grid, shift = self.grids[entry], self.plan.input_shift
-        most = max(1, _STREAM_BYTES // self._peak())
-        taken = [_on_grid(value + shift, grid) for value in itertools.islice(inputs, most)]
-        self._values[entry], self.photos = np.stack(taken), len(taken)
-
-    def advance(self, place: int, decision: Decision) -> None:
-        """Compute one operation for all photos; forget what nobody reads any more."""
-        operator = self.model.subgraphs[0].operators[place]
-        step = Step(self.model, operator, grids=self.grids, rounded=decision.rounded)
-        for photo in range(self.photos):
-            results = step.run([self._values[i][photo] for i in step.inputs])
-            for output, value in zip(step.outputs, results, strict=True):
-                if output not in self._values:
-                    self._values[output] = np.empty((self.photos, *value.shape), value.dtype)
-                self._values[output][photo] = value
-        for index in [i for i in self._values if self._last.get(i, -1) <= place]:
-            del self._values[index]
-
-    def real(self, index: int, photo: int) -> Array:
-        """Return a tensor of one photo in real values."""
-        return _real(self._values[index][photo], self.grids[index])
-
-    def rows(self, layer: Layer, target: Target) -> Iterator[tuple[int, Array]]:
-        """Yield each photo's number and the rows [P, taps, C] that the layer reads, float32."""
-        grid = self.grids[layer.data]
-        for photo, places in enumerate(target.places):
-            value = self._values[layer.data][photo]
-            yield photo, _real(rows_of(layer, value, places, zero=grid.zero_point), grid)
-
-    def _peak(self) -> int:
-        """Return the most bytes that one photo's live tensors take."""
-        tensors = self.model.subgraphs[0].tensors
-        sizes = {i: int(np.prod(tensors[i].shape)) for i in self.grids}
-        born = {int(self.model.subgraphs[0].inputs[0]): -1}
-        for place in self.operators:
-            for i in self.model.subgraphs[0].operators[place].outputs:
-                born.setdefault(int(i), place)
-        return max(
-            sum(sizes[i] for i in born if born[i] <= place <= self._last.get(i, born[i]))
-            for place in self.operators
-        )
-
-
-def _decide(stream: _Stream, target: Target, decision: Decision) -> Decision:
+def _decide(stream: Stream, target: Target, decision: Decision) -> Decision:
     layer = layer_of(stream.model, target)
     rounded = decision.rounded
     if rounded is None:
@@ -150,7 +75,7 @@ def _decide(stream: _Stream, target: Target, decision: Decision) -> Decision:
     )
 
 
-def _integers(stream: _Stream, target: Target, layer: Layer, rounded: Rounded) -> Array:
+def _integers(stream: Stream, target: Target, layer: Layer, rounded: Rounded) -> Array:
     exact = _as_rows(layer, layer.weights)
     if layer.name == "DEPTHWISE_CONV_2D":
         found = round_depthwise(exact, rounded.scales, _own_covariances(stream, target, layer))
@@ -177,12 +102,12 @@ def _from_rows(layer: Layer, rows: Array) -> Array:
     return np.ascontiguousarray(np.moveaxis(rows.reshape(moved), 0, layer.axis))
 
 
-def _groups(stream: _Stream, layer: Layer) -> int:
+def _groups(stream: Stream, layer: Layer) -> int:
     channels = stream.model.subgraphs[0].tensors[layer.data].shape[-1]
     return int(channels // layer.weights.shape[-1]) if layer.name == "CONV_2D" else 1
 
 
-def _covariances(stream: _Stream, target: Target, layer: Layer, groups: int) -> Array:
+def _covariances(stream: Stream, target: Target, layer: Layer, groups: int) -> Array:
     """Return [groups, d, d]: of the inputs that each group's channels read.
 
     Products are of distances from the first photo's mean, or single precision loses a
@@ -201,7 +126,7 @@ def _covariances(stream: _Stream, target: Target, layer: Layer, groups: int) -> 
     return products / count - total[:, :, None] * total[:, None] / count**2
 
 
-def _own_covariances(stream: _Stream, target: Target, layer: Layer) -> Array:
+def _own_covariances(stream: Stream, target: Target, layer: Layer) -> Array:
     """Return [channels, taps, taps]: each channel's own, of positions that matter to it."""
     channels = layer.weights.shape[3]
     taps = layer.weights[0, ..., 0].size
@@ -220,7 +145,7 @@ def _own_covariances(stream: _Stream, target: Target, layer: Layer) -> Array:
     ]
 
 
-def _refitted(stream: _Stream, target: Target, layer: Layer, weights: Array) -> Array:
+def _refitted(stream: Stream, target: Target, layer: Layer, weights: Array) -> Array:
     """Return the bias with which the rounded layer answers right on average."""
     total, count = np.zeros(len(weights)), np.zeros(len(weights))
     groups = _groups(stream, layer)
@@ -245,12 +170,3 @@ def _product(layer: Layer, rows: Array, weights: Array, groups: int) -> Array:
     parts = weights.reshape(groups, len(weights) // groups, -1).transpose(0, 2, 1)
     product = grouped.reshape(groups, len(rows), -1) @ parts
     return product.transpose(1, 0, 2).reshape(len(rows), -1)
-
-
-def _on_grid(value: Array, grid: Grid) -> Array:
-    integers = np.rint(value / np.float32(grid.scale)) + grid.zero_point
-    return integers.clip(-128, 127).astype(np.int8)
-
-
-def _real(integers: Array, grid: Grid) -> Array:
-    return (integers.astype(np.float32) - grid.zero_point) * np.float32(grid.scale)
