@@ -13,7 +13,7 @@ import numpy.typing as npt
 Array: TypeAlias = npt.NDArray[Any]
 
 FEW = 32
-"""Below this count ranges still grow by a tenth and more with each doubling."""
+"""Below this count many ranges still change by a tenth with each doubling."""
 
 # A photo whose values lie this close together shows one colour; a dark one is black.
 _ONE_COLOUR = 8
@@ -63,8 +63,6 @@ class Contents:
 
     def warnings(self) -> Iterator[str]:
         """Yield what to know about the photos, a line each."""
-        if self.photos < FEW:
-            yield f"only {_photos(self.photos)} to calibrate with: take 100 or more"
         if self.blank > _BLANK_SHARE * self.photos:
             yield f"{self.blank} of {self.photos} calibration photos are black or of one colour"
         if self.photos > 1 and self.different == 1:
@@ -74,12 +72,14 @@ class Contents:
 
 
 def coverage_warnings(labels: Sequence[int], classes: Sequence[str]) -> Iterator[str]:
-    """Yield how badly the photos cover the classes, a line each.
+    """Yield why the photos are too few for the classes, or cover them badly, a line each.
 
     Args:
         labels: Class of each photo; -1 where nobody knows it.
         classes: Names.
     """
+    if len(labels) < FEW:
+        yield f"only {_photos(len(labels))} to calibrate with: take 100 or more"
     counts = Counter(labels)
     if counts.pop(-1, 0) or not counts or len(classes) < 2:
         return

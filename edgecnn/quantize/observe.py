@@ -21,6 +21,10 @@ Array: TypeAlias = npt.NDArray[Any]
 SAMPLED = 16384
 # Each earlier spread has at least so many times the photos of the one before.
 _SPACING = 1.25
+# Of three networks on photos a fifth to a tenth of the tensors change so much between 8 and 16
+# photos, up to an eighth between 16 and 32, and fewer than a tenth from 32 to 64 on.
+_CHANGED = 0.1
+_CHANGED_TENSORS = 0.1
 
 
 @dataclasses.dataclass
@@ -126,6 +130,24 @@ class Observer:
     def _first(self, value: Array) -> Observed:
         histogram = Histogram() if self.method in COUNTING else None
         return Observed(Spread(histogram=histogram), np.zeros(value.shape, np.float32), self.method)
+
+
+def settling_warning(observed: Mapping[str, Observed]) -> str | None:
+    """Say that more photos would give other ranges, or nothing where they hardly would.
+
+    Args:
+        observed: The tensors of one network, by name.
+    """
+    changed = sum(tensor.change() > _CHANGED for tensor in observed.values())
+    if changed <= _CHANGED_TENSORS * len(observed):
+        return None
+    photos = max(tensor.photos for tensor in observed.values())
+    if photos == 1:
+        return "ranges from a single photo: take 100 or more"
+    return (
+        f"ranges have not settled: those of {changed} of {len(observed)} tensors changed by more "
+        f"than a tenth after the first half of {photos} photos; take more"
+    )
 
 
 def sample(value: Array, most: int = SAMPLED) -> Array:

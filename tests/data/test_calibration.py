@@ -147,7 +147,6 @@ def test_one_photo_with_something_on_it_is_enough() -> None:
     ("contents", "warning"),
     [
         (photos(*range(0, 200, 5), textured=True), []),
-        (photos(7, 9, textured=True), ["only 2 photos to calibrate with: take 100 or more"]),
         (photos(*[9] * 40, textured=True), ["all 40 calibration photos are the same"]),
         (
             photos(*[9, 19, 29, 39] * 10, textured=True),
@@ -167,12 +166,19 @@ def test_poor_photos_are_told_of(contents: Contents, warning: list[str]) -> None
         ([0] * 30 + [1] * 20 + [2] * 10, []),
         ([1] * 60, ["all calibration photos are of one class (dog)"]),
         ([0, 2] * 30, ["no calibration photo of dog"]),
-        ([0, 1], ["fewer calibration photos than classes: ranges may be too narrow"]),
+        ([0] * 16 + [1] * 3 + [2] * 12, ["only 31 photos to calibrate with: take 100 or more"]),
         ([0] * 90 + [1] * 30 + [2] * 3, ["calibration photos: 90 of cat, 3 of fox"]),
     ],
 )
 def test_classes_badly_covered_are_told_of(labels: list[int], warning: list[str]) -> None:
     assert list(coverage_warnings(labels, ("cat", "dog", "fox"))) == warning
+
+
+def test_fewer_photos_than_classes_are_too_few_for_both_reasons() -> None:
+    assert list(coverage_warnings([1], ("cat", "dog", "fox"))) == [
+        "only 1 photo to calibrate with: take 100 or more",
+        "fewer calibration photos than classes: ranges may be too narrow",
+    ]
 
 
 def test_of_many_missing_classes_a_few_are_named() -> None:

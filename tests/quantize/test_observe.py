@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgecnn.core.errors import InputError
-from edgecnn.quantize.observe import SAMPLED, Observer, sample
+from edgecnn.quantize.observe import SAMPLED, Observer, sample, settling_warning
 from edgecnn.quantize.ranges import METHODS, Method
 
 
@@ -86,6 +86,27 @@ def test_a_second_half_unlike_the_first_has_not_settled(method: Method, count: i
         wide = 4 if 2 * index >= count else 1
         observer.add({"x": wide * photo(index)["relu"]})
     assert observer.tensors["x"].change() > 0.25
+
+
+def drifting(unsettled: int, tensors: int = 20, photos: int = 40) -> Observer:
+    """The first tensors double in the second half of the photos."""
+    observer = Observer()
+    for index in range(photos):
+        values = np.linspace(-1, 1, 8, dtype=np.float32)
+        wide = 2 if 2 * index >= photos else 1
+        observer.add({f"t{i}": values * (wide if i < unsettled else 1) for i in range(tensors)})
+    return observer
+
+
+def test_many_tensors_that_still_change_are_told_of() -> None:
+    assert settling_warning(drifting(2).tensors) is None
+    assert settling_warning(drifting(3).tensors) == (
+        "ranges have not settled: those of 3 of 20 tensors changed by more than a tenth "
+        "after the first half of 40 photos; take more"
+    )
+    assert settling_warning(drifting(0, photos=1).tensors) == (
+        "ranges from a single photo: take 100 or more"
+    )
 
 
 def test_always_zero_is_settled() -> None:
