@@ -47,12 +47,41 @@ class FileOutput:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class CalibrationPoint:
+    """What a file from so many calibration photos does on others, kept aside.
+
+    Attributes:
+        n: Photos that set the ranges.
+        agreement_pct: Share of the other photos whose answer is the checkpoint's, 0..100.
+        sqnr_db: Power of the checkpoint's scores over that of their error, decibels.
+        seconds: To make the file.
+    """
+
+    n: int
+    agreement_pct: float
+    sqnr_db: float
+    seconds: float
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Calibration:
-    """Which photos set the ranges: their count, the seed that drew them, a hash of them."""
+    """Which photos set the ranges, and how.
+
+    Attributes:
+        n: Their count.
+        seed: What drew them.
+        hash: Of their contents.
+        ranges: How ranges were chosen: a name of `edgecnn.quantize.ranges.METHODS`.
+        skipped: Photos that were drawn and could not be read.
+        curve: Other counts that were tried, smallest first.
+    """
 
     n: int
     seed: int
     hash: str
+    ranges: str = "minmax"
+    skipped: int = 0
+    curve: tuple[CalibrationPoint, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
