@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import itertools
 from collections.abc import Callable, Iterable, Iterator
@@ -22,10 +23,12 @@ from edgecnn.quantize import onnx as onnx_int8
 from edgecnn.quantize import tflite as tflite_int8
 from edgecnn.quantize.compensate import compensate
 from edgecnn.quantize.grid import input_grid
+from edgecnn.quantize.observe import settling_warning
 from edgecnn.quantize.onnx_integer_form import integer_form
 from edgecnn.quantize.plan import Plan, Rounding
 from edgecnn.quantize.planning import make_plan
 from edgecnn.quantize.quantized import Quantized
+from edgecnn.quantize.ranges import Method
 from edgecnn.quantize.twins import translate
 
 Array: TypeAlias = npt.NDArray[Any]
@@ -45,14 +48,26 @@ class Writers:
         normalization: Of its layer "normalize".
         photos: Returns the calibration photos, [1, H, W, C] uint8 each, anew at each call.
         rounding: How int8 weights become integers.
+        ranges: How int8 activations get their ranges.
         onnx_form: Of int8 ONNX files.
+        unsettled: What to say of ranges that more photos would change, once the plan is made.
     """
 
     model: keras.Model
     normalization: Normalization
     photos: Callable[[], Iterable[Array]]
     rounding: Rounding = "nearest"
+    ranges: Method = "minmax"
     onnx_form: OnnxForm = "qdq"
+    unsettled: str | None = dataclasses.field(default=None, init=False)
+
+    def calibrated(self, photos: Callable[[], Iterable[Array]]) -> Writers:
+        """Return the same for other calibration photos; the graphs are shared."""
+        _ = self._float_tflite  # made once, for all copies
+        other = copy.copy(self)
+        other.photos = photos
+        vars(other).pop("plan", None)
+        return other
 
     def make(self, suffix: Format, scheme: Scheme, io: Io) -> Quantized:
         """Return the file's bytes, without metadata, and what in an int8 file stays in float."""
@@ -98,7 +113,9 @@ class Writers:
         decided = translate(self.plan, first, same)
         # Where the plan says it all one photo is enough: it tells which tensors are floats.
         count = None if onnx_int8.undecided(data, decided) else 1
-        seen = onnx_int8.observe(data, itertools.islice(self._inputs(), count)).tensors
+        seen = onnx_int8.observe(
+            data, itertools.islice(self._inputs(), count), method=self.ranges
+        ).tensors
         return onnx_int8.quantize(
             data, seen, input_grid=grid, input_shift=shift, io=io, decided=decided
         )
@@ -107,7 +124,10 @@ class Writers:
     def plan(self) -> Plan:
         """The decisions that the int8 files of both formats follow."""
         grid, shift = input_grid(self._normalized[1])
-        seen = tflite_int8.observe(self._float_tflite, self._inputs()).tensors
+        seen = tflite_int8.observe(
+            self._float_tflite, self._inputs(), method=self.ranges
+        ).tensors
+        self.unsettled = settling_warning(seen)
         plan = make_plan(self._float_tflite, seen, input_grid=grid, input_shift=shift)
         if self.rounding == "nearest":
             return plan

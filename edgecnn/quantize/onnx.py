@@ -23,6 +23,7 @@ from edgecnn.quantize.observe import Observed, Observer
 from edgecnn.quantize.onnx_graph import simplify
 from edgecnn.quantize.onnx_writer import WEIGHTED, Writer
 from edgecnn.quantize.quantized import Quantized
+from edgecnn.quantize.ranges import Method
 from edgecnn.quantize.twins import NOTHING, Decided
 
 Array: TypeAlias = npt.NDArray[Any]
@@ -50,9 +51,11 @@ def activations_of(
         yield {image: value, **floats}
 
 
-def observe(float_file: bytes, inputs: Iterable[Array], *, threads: int = 2) -> Observer:
-    """Run photos through the float file and watch all its activations."""
-    observer = Observer()
+def observe(
+    float_file: bytes, inputs: Iterable[Array], *, method: Method = "minmax", threads: int = 2
+) -> Observer:
+    """Run photos through the float file and watch all its activations, as a method needs."""
+    observer = Observer(method)
     for values in activations_of(float_file, inputs, threads=threads):
         observer.add(values)
     return observer

@@ -127,8 +127,7 @@ class Writer:
     def _grid_of(self, name: str) -> Grid:
         if name in self.decided.grids:
             return self.decided.grids[name]
-        seen = self.observed[name]
-        return activation_grid(seen.low, seen.high)
+        return activation_grid(*self.observed[name].range())
 
     def _is_rescaling(self, node: Any) -> bool:
         """Tell a multiplication by one positive number: the same integers on another grid."""

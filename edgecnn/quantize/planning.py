@@ -101,9 +101,9 @@ def _grids(
             fixed[int(operator.outputs[0])] = FIXED_GRID[name]
     grids = {}
     for members in _sharing(model, operators, set(fixed)):
-        seen = [observed[name_of(graph.tensors[i])] for i in members]
+        lows, highs = zip(*(observed[name_of(graph.tensors[i])].range() for i in members), strict=True)
         known = next((fixed[i] for i in members if i in fixed), None)
-        grid = known or activation_grid(min(s.low for s in seen), max(s.high for s in seen))
+        grid = known or activation_grid(min(lows), max(highs))
         grids.update(dict.fromkeys(members, grid))
     return grids
 

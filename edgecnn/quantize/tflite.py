@@ -24,6 +24,7 @@ from edgecnn.quantize.grid import Grid, activation_grid
 from edgecnn.quantize.observe import Observer
 from edgecnn.quantize.plan import Plan
 from edgecnn.quantize.quantized import Quantized
+from edgecnn.quantize.ranges import Method
 from edgecnn.quantize.tflite_graph import (
     activations,
     constant,
@@ -82,9 +83,11 @@ def activations_of(
         yield {name_of(graph.tensors[i]): interpreter.get_tensor(i) for i in watched}
 
 
-def observe(float_file: bytes, inputs: Iterable[Array], *, threads: int = 2) -> Observer:
-    """Run photos through the float file and watch all its activations."""
-    observer = Observer()
+def observe(
+    float_file: bytes, inputs: Iterable[Array], *, method: Method = "minmax", threads: int = 2
+) -> Observer:
+    """Run photos through the float file and watch all its activations, as a method needs."""
+    observer = Observer(method)
     for values in activations_of(float_file, inputs, threads=threads):
         observer.add(values)
     return observer
