@@ -1,19 +1,26 @@
 """Our int8 files against what the stock tools make of the same checkpoint, on the same photos.
 
-Run: python tools/int8_against_stock.py CKPT [--data DATA] [--split test] [--count 200]
+Run: python tools/int8_against_stock.py CKPT [--data DATA] [--seeds 3] [--halves] [--json FILE]
 
-Prints top-1, drop and flips against the float checkpoint for each file, with n.
+Calibrates on the training part and judges on the test part; with --halves on the one half
+of all photos and then on the other, each judged on the half that it has not seen. Prints
+for each file top-1, drop and flips against the float checkpoint (means over the seeds or
+halves), bytes, CPU seconds of making it, and how far ours agree with each other.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
+import json
+import statistics
 import sys
 import tempfile
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
@@ -22,8 +29,10 @@ from edgecnn.convert import onnx as to_onnx
 from edgecnn.convert.fold import fold_batch_norm
 from edgecnn.convert.frozen import Frozen, freeze
 from edgecnn.core import checkpoint as checkpoints
+from edgecnn.core.artifact import Format
 from edgecnn.core.quiet import quiet_stderr
-from edgecnn.export.export import Options, export
+from edgecnn.export.writers import Writers
+from edgecnn.quantize.plan import Rounding
 from edgecnn.runtime import load
 
 
@@ -90,69 +99,149 @@ def ai_edge_quantizer(frozen: Frozen, photos: Callable[[], Iterator[Any]]) -> by
         return bytes(tool.quantize(tool.calibrate(samples)).quantized_model)
 
 
-def all_files(checkpoint: Any, count: int, folder: Path) -> list[tuple[str, Path]]:
-    """Write ours and the stock tools' files from the same photos; return names and paths."""
-    card = checkpoint.card
-    training, _ = data.examples_for(
-        card.data.source, card.classes, card.data, split="train", limit=None
+@dataclasses.dataclass(frozen=True)
+class Draw:
+    """Photos to calibrate on, and photos to judge on."""
+
+    calibrating: tuple[Any, ...]
+    judging: tuple[Any, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """What one file did on the photos of one draw."""
+
+    top1: float
+    float_top1: float
+    flips: int
+    n: int
+    size_bytes: int
+    cpu_seconds: float
+    answers: Any = dataclasses.field(repr=False)
+
+
+def draws(card: Any, args: argparse.Namespace) -> Iterator[Draw]:
+    """Yield the draws that the options ask for."""
+    source = args.data or card.data.source
+    if args.halves:
+        photos, _ = data.examples_for(source, card.classes, None, split="all")
+        for calibrating, judging in ((photos[::2], photos[1::2]), (photos[1::2], photos[::2])):
+            yield Draw(tuple(calibrating[: args.count]), tuple(judging))
+        return
+    training, judging = (
+        data.examples_for(source, card.classes, card.data, split=part, limit=None)[0]
+        for part in ("train", "test")
     )
-    chosen, _ = data.calibration_photos(training, count=count, seed=0)
+    for seed in range(args.seeds):
+        chosen, _ = data.calibration_photos(training, count=args.count, seed=seed)
+        yield Draw(tuple(chosen), tuple(judging))
+
+
+def makers(network: Any, card: Any, draw: Draw) -> dict[str, Callable[[], bytes | None]]:
+    """Return what makes each file, by its name with its suffix."""
 
     def pixels() -> Iterator[Any]:
-        for batch in data.Reader(chosen, card.preprocessing):
-            yield from batch.pixels[:, None].astype(np.float32)
+        for batch in data.Reader(draw.calibrating, card.preprocessing):
+            yield from batch.pixels[:, None]
 
-    frozen = freeze(fold_batch_norm(zoo.restore(checkpoint)))
-    float_onnx = to_onnx.float32(frozen)
-    options = Options(
-        formats=("tflite", "onnx"), schemes=("float32", "int8"), calibration_count=count
-    )
-    ours = export(checkpoint, folder, options)
-    files = [(f"edgecnn {a.metadata.scheme} {a.metadata.format}", a.path) for a in ours]
-    stock = {
-        "stock TFLiteConverter int8.tflite": stock_tflite(frozen, pixels),
-        "ai-edge-quantizer static int8.tflite": ai_edge_quantizer(frozen, pixels),
-        "quantize_static S8 weights.onnx": stock_onnx(float_onnx, pixels, signed=True),
-        "quantize_static U8 weights.onnx": stock_onnx(float_onnx, pixels, signed=False),
+    def floats() -> Iterator[Any]:
+        return (photo.astype(np.float32) for photo in pixels())
+
+    frozen = freeze(fold_batch_norm(network))
+    ours: dict[str, Callable[[], bytes | None]] = {}
+    for rounding in get_args(Rounding):
+        writers = Writers(network, card.normalization, pixels, rounding=rounding)
+        for suffix in get_args(Format):
+            ours[f"edgecnn {rounding}.{suffix}"] = lambda w=writers, s=suffix: (
+                w.make(s, "int8", "uint8").content
+            )
+    return ours | {
+        "TFLiteConverter.tflite": lambda: stock_tflite(frozen, floats),
+        "ai-edge-quantizer.tflite": lambda: ai_edge_quantizer(frozen, floats),
+        "quantize_static S8.onnx": lambda: stock_onnx(to_onnx.float32(frozen), floats, signed=True),
+        "quantize_static U8.onnx": lambda: stock_onnx(
+            to_onnx.float32(frozen), floats, signed=False
+        ),
     }
-    for name, content in stock.items():
-        if content is not None:
-            (folder / name).write_bytes(content)
-            files.append((Path(name).stem, folder / name))
-    return files
+
+
+def answers_of(path: Path, card: Any, photos: tuple[Any, ...]) -> Any:
+    """Return the class that a file answers for each photo."""
+    model = load(path, threads=2)
+    batches = data.Reader(photos, card.preprocessing)
+    return np.concatenate([model.run(batch.pixels).argmax(axis=1) for batch in batches])
+
+
+def judge(checkpoint: Any, draw: Draw, folder: Path) -> dict[str, Row]:
+    """Make all files from the same photos and let them answer the others."""
+    card, network = checkpoint.card, zoo.restore(checkpoint)
+    reference, photos = evaluate.scores_of(zoo.CheckpointRunner(checkpoint), draw.judging)
+    labels, expected = np.array([photo.label for photo in photos]), reference.argmax(axis=1)
+    rows = {}
+    for name, make in makers(network, card, draw).items():
+        started = time.process_time()
+        content = make()
+        if content is None:
+            continue
+        seconds = time.process_time() - started
+        (folder / name).write_bytes(content)
+        answers = answers_of(folder / name, card, tuple(photos))
+        rows[name] = Row(
+            top1=float(np.mean(answers == labels)),
+            float_top1=float(np.mean(expected == labels)),
+            flips=int(np.sum(answers != expected)),
+            n=len(labels),
+            size_bytes=len(content),
+            cpu_seconds=seconds,
+            answers=answers,
+        )
+        print(f"{name}: {rows[name].flips} flips of {len(labels)}", file=sys.stderr, flush=True)
+    return rows
+
+
+def show(found: list[dict[str, Row]]) -> None:
+    """Print the table: means over the draws."""
+    print(f"{'file':32s} {'top-1':>6s} {'drop':>6s} {'flips %':>8s} {'bytes':>9s} {'CPU s':>6s}")
+    for name in found[0]:
+        rows = [draw[name] for draw in found]
+        top1 = 100 * statistics.mean(row.top1 for row in rows)
+        drop = 100 * statistics.mean(row.float_top1 - row.top1 for row in rows)
+        flips = 100 * statistics.mean(row.flips / row.n for row in rows)
+        size = statistics.mean(row.size_bytes for row in rows)
+        seconds = statistics.mean(row.cpu_seconds for row in rows)
+        print(f"{name:32s} {top1:6.2f} {drop:6.2f} {flips:8.2f} {size:9.0f} {seconds:6.1f}")
+    for rounding in get_args(Rounding):
+        pair = [f"edgecnn {rounding}.{suffix}" for suffix in get_args(Format)]
+        same = [np.mean(draw[pair[0]].answers == draw[pair[1]].answers) for draw in found]
+        print(f"edgecnn {rounding}: TFLite and ONNX agree on {100 * statistics.mean(same):.2f} %")
 
 
 def main() -> None:
     """Make all files, judge them on the same photos, print the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("checkpoint", type=Path)
-    parser.add_argument("--data")
-    parser.add_argument("--split", default="test")
-    parser.add_argument("--count", type=int, default=200)
+    parser.add_argument("--data", help="photos (default: those of the training)")
+    parser.add_argument("--count", type=int, default=200, help="calibration photos")
+    parser.add_argument("--seeds", type=int, default=1, help="draws of calibration photos")
+    parser.add_argument("--halves", action="store_true", help="calibrate on one half, and swap")
+    parser.add_argument("--json", type=Path, help="write the rows there as well")
     args = parser.parse_args()
     warnings.simplefilter("ignore")
     checkpoint = checkpoints.read(args.checkpoint)
-    card = checkpoint.card
-    source = args.data or card.data.source
-    photos, _ = data.examples_for(source, card.classes, card.data, split=args.split, limit=None)
-    reference, photos = evaluate.scores_of(zoo.CheckpointRunner(checkpoint), photos)
-    labels = np.array([photo.label for photo in photos])
-    expected = reference.argmax(1)
-    float_top1 = 100 * float(np.mean(expected == labels))
-    print(f"{source}, {args.split}, n = {len(labels)}; float checkpoint {float_top1:.2f}")
-    print(f"{'file':30s} {'top-1':>7s} {'drop':>6s} {'flips':>6s} {'flips %':>8s} {'diff':>9s}")
     with tempfile.TemporaryDirectory() as folder:
-        for name, path in all_files(checkpoint, args.count, Path(folder)):
-            model = load(path, threads=2)
-            reader = data.Reader(photos, card.preprocessing)
-            scores = np.concatenate([model.run(batch.pixels) for batch in reader])
-            top1 = 100 * float(np.mean(scores.argmax(1) == labels))
-            flips = int(np.sum(scores.argmax(1) != expected))
-            print(
-                f"{name:30s} {top1:7.2f} {float_top1 - top1:6.2f} {flips:6d} "
-                f"{100 * flips / len(labels):8.2f} {np.abs(scores - reference).max():9.2g}"
-            )
-            sys.stdout.flush()
+        chosen = draws(checkpoint.card, args)
+        found = [judge(checkpoint, draw, Path(folder)) for draw in chosen]
+    rows = next(iter(found[0].values()))
+    print(f"{checkpoint.card.arch}, {len(found)} draws, n = {rows.n} each")
+    show(found)
+    if args.json:
+        plain = [
+            {name: {**dataclasses.asdict(row), "answers": None} for name, row in draw.items()}
+            for draw in found
+        ]
+        args.json.write_text(json.dumps(plain, indent=1) + "\n")
 
 
 if __name__ == "__main__":
