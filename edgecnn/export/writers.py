@@ -124,9 +124,7 @@ class Writers:
     def plan(self) -> Plan:
         """The decisions that the int8 files of both formats follow."""
         grid, shift = input_grid(self._normalized[1])
-        seen = tflite_int8.observe(
-            self._float_tflite, self._inputs(), method=self.ranges
-        ).tensors
+        seen = tflite_int8.observe(self._float_tflite, self._inputs(), method=self.ranges).tensors
         self.unsettled = settling_warning(seen)
         plan = make_plan(self._float_tflite, seen, input_grid=grid, input_shift=shift)
         if self.rounding == "nearest":

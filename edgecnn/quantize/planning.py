@@ -101,9 +101,9 @@ def _grids(
             fixed[int(operator.outputs[0])] = FIXED_GRID[name]
     grids = {}
     for members in _sharing(model, operators, set(fixed)):
-        lows, highs = zip(*(observed[name_of(graph.tensors[i])].range() for i in members), strict=True)
+        ranges = [observed[name_of(graph.tensors[i])].range() for i in members]
         known = next((fixed[i] for i in members if i in fixed), None)
-        grid = known or activation_grid(min(lows), max(highs))
+        grid = known or activation_grid(min(r[0] for r in ranges), max(r[1] for r in ranges))
         grids.update(dict.fromkeys(members, grid))
     return grids
 
