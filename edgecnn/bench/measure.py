@@ -22,6 +22,7 @@ from edgecnn.runtime.engine import Port
 RUNTIMES: dict[Format, tuple[str, ...]] = {
     "tflite": ("litert", "tflite-runtime"),
     "onnx": ("onnxruntime",),
+    "ort": ("onnxruntime",),
 }
 """Runtimes of each format; where none is asked for, the first that is installed."""
 
@@ -98,7 +99,8 @@ def unmeasured(
     place: Place,
 ) -> Measurement:
     """Make the row of a file that could not be measured: no latency, and the reason."""
-    kind: Format = "onnx" if path.suffix == ".onnx" else "tflite"
+    suffixes: dict[str, Format] = {".onnx": "onnx", ".ort": "ort"}
+    kind = suffixes.get(path.suffix, "tflite")
     return Measurement(
         model=path.name,
         sha256=files.sha256(path),

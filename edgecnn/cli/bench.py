@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def bench_options(parser: Parser) -> None:
     """Add the arguments of `bench`."""
     add = parser.add_argument
-    add("files", type=Path, nargs="+", metavar="FILE", help=".tflite and .onnx files, or folders")
+    add("files", type=Path, nargs="+", metavar="FILE", help=".tflite, .onnx, .ort files, folders")
     add(
         "--threads",
         type=many(whole(1, 256)),

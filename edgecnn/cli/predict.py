@@ -14,7 +14,7 @@ from edgecnn.cli.parser import Parser, whole
 def predict_options(parser: Parser) -> None:
     """Add the arguments of `predict`."""
     add = parser.add_argument
-    add("model", type=Path, metavar="FILE", help="a .tflite or .onnx file, or a checkpoint")
+    add("model", type=Path, metavar="FILE", help="a .tflite, .onnx or .ort file, or a checkpoint")
     add("images", type=Path, nargs="+", metavar="IMAGE", help="photos")
     add("--top", type=whole(1), default=5, metavar="N", help="classes to show (default: 5)")
     add("--out", type=Path, metavar="PNG", help="draw the photos and their answers")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def verify_options(parser: Parser) -> None:
     """Add the arguments of `verify`."""
     add = parser.add_argument
-    add("files", type=Path, nargs="+", metavar="FILE", help=".tflite and .onnx files, or folders")
+    add("files", type=Path, nargs="+", metavar="FILE", help=".tflite, .onnx, .ort files, folders")
     add("--against", type=Path, metavar="CKPT", help="the checkpoint (default: the first file)")
     add_photos(parser)
     add(

@@ -1,23 +1,26 @@
-"""An Artifact: one ``.tflite`` or ``.onnx`` file that explains itself.
+"""An Artifact: one ``.tflite``, ``.onnx`` or ``.ort`` file that explains itself.
 
 The explanation is one JSON object inside the file: an appended zip member in a TFLite
-file (still a valid flatbuffer), an entry of ``metadata_props`` in an ONNX file.
+or ORT file (still a valid flatbuffer), an entry of ``metadata_props`` in an ONNX file.
 """
 
 from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Any, ClassVar, Literal, TypeAlias
+from typing import Any, ClassVar, Literal, TypeAlias, get_args
 
 from edgecnn.core.checkpoint import DataManifest, Task
 from edgecnn.core.image import Preprocessing
 
-Format: TypeAlias = Literal["tflite", "onnx"]
+Format: TypeAlias = Literal["tflite", "onnx", "ort"]
 Scheme: TypeAlias = Literal["float32", "float16", "dynamic", "int8", "int16x8"]
 Io: TypeAlias = Literal["uint8", "int8", "float32"]
 OnnxForm: TypeAlias = Literal["qdq", "integer"]
 """How an 8-bit ONNX file says it: float operations between conversions, or integer ones."""
+
+MODEL_SUFFIXES = tuple(f".{name}" for name in get_args(Format))
+"""Of the files that this toolkit writes and reads."""
 
 METADATA_NAME = "edgecnn.json"
 """Name of the zip member, and of the ``metadata_props`` key."""
@@ -166,5 +169,5 @@ class Artifact:
 
 
 def file_name(name: str, scheme: Scheme, suffix: Format) -> str:
-    """Return the file's name: ``<checkpoint>-<scheme>.<tflite|onnx>``."""
+    """Return the file's name: ``<checkpoint>-<scheme>.<tflite|onnx|ort>``."""
     return f"{name}-{scheme}.{suffix}"

@@ -8,6 +8,7 @@ from pathlib import Path
 from edgecnn.core.artifact import Format, Io, Scheme
 from edgecnn.core.errors import CheckFailed
 from edgecnn.runtime import onnx, tflite
+from edgecnn.runtime.inspect import read_ort
 from edgecnn.runtime.tflite import Graph
 
 # They lead from integers to floats or back; what they lead to is what counts.
@@ -39,7 +40,8 @@ def check_file(
     Raises:
         CheckFailed: a wrong input or output type, or a float island in an int8 file.
     """
-    graph = (tflite if suffix == "tflite" else onnx).read(data, where=where)
+    read = {"tflite": tflite.read, "onnx": onnx.read, "ort": read_ort}[suffix]
+    graph = read(data, where=where)
     types = {graph.tensors[place].dtype for place in (*graph.inputs, *graph.outputs)}
     problem = ""
     if types != {io}:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgecnn.core import checkpoint as checkpoints
 from edgecnn.core import schema
+from edgecnn.core.artifact import MODEL_SUFFIXES
 from edgecnn.core.catalogue import read_catalogue
 from edgecnn.core.errors import InputError, unknown
 from edgecnn.flows.needs import needs
@@ -51,7 +52,7 @@ def inspect_model(model: str, look: Look | None = None) -> dict[str, Any]:
         MissingExtra: for ONNX files, checkpoints and architectures, the package that reads them.
     """
     look, path = look or Look(), Path(model)
-    if path.is_dir() or path.exists() or path.suffix in (".tflite", ".onnx") or "/" in model:
+    if path.is_dir() or path.exists() or path.suffix in MODEL_SUFFIXES or "/" in model:
         _refuse_options(look, model)
         if path.is_dir():
             return _inspect_checkpoint(path, look)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from edgecnn.core import checkpoint as checkpoints
 from edgecnn.core import files
+from edgecnn.core.artifact import MODEL_SUFFIXES
 from edgecnn.core.checkpoint import Card, DataManifest
 from edgecnn.core.errors import InputError
 from edgecnn.core.runner import Runner
@@ -86,9 +87,11 @@ def model_files(paths: Sequence[Path]) -> list[Path]:
     found: dict[Path, None] = {}
     for path in paths:
         if path.is_dir():
-            inside = sorted(p for p in path.iterdir() if p.suffix in (".tflite", ".onnx"))
+            inside = sorted(p for p in path.iterdir() if p.suffix in MODEL_SUFFIXES)
             if not inside:
-                raise InputError("no .tflite or .onnx file", where=path, fix="export some first")
+                raise InputError(
+                    "no .tflite, .onnx, .ort file", where=path, fix="export some first"
+                )
             found.update(dict.fromkeys(inside))
         elif path.suffix != ".json":
             found[path] = None

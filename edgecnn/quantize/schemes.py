@@ -15,7 +15,8 @@ class Bits:
         weights: Bits of a stored weight.
         activations: Bits of an activation between operations.
         formats: Where the scheme exists. Dynamic range in ONNX doesn't: it ruins
-            depthwise networks there.
+            depthwise networks there. In the ORT format only what is computed as it is
+            stored does: the runtime unpacks all other weights when it writes the file.
     """
 
     weights: int
@@ -24,8 +25,8 @@ class Bits:
 
 
 SCHEMES: dict[Scheme, Bits] = {
-    "float32": Bits(weights=32, activations=32),
+    "float32": Bits(weights=32, activations=32, formats=("tflite", "onnx", "ort")),
     "float16": Bits(weights=16, activations=32),
     "dynamic": Bits(weights=8, activations=32, formats=("tflite",)),  # never called int8
-    "int8": Bits(weights=8, activations=8),
+    "int8": Bits(weights=8, activations=8, formats=("tflite", "onnx", "ort")),
 }

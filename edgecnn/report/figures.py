@@ -50,7 +50,7 @@ def _once(others: Sequence[Row], best: Row | None) -> list[Row]:
 
 
 def _legend(rows: Sequence[Row], best: Row | None) -> Html:
-    names = {"tflite": "TFLite", "onnx": "ONNX"}
+    names = {"tflite": "TFLite", "onnx": "ONNX", "ort": "ORT"}
     kinds = dict.fromkeys((row.format, row.scheme) for row in rows if row.top1)
     entries = [
         tag("li", swatch(kind, scheme), f"{scheme}, {names.get(kind, kind)}")

@@ -81,9 +81,9 @@ def accuracy_against(cost: Cost, rows: Sequence[Row], best: Row | None) -> Html:
 
 
 def marker(row_format: str, scheme: str, *, x: float, y: float, extra: str = "") -> Html:
-    """Draw a row's mark: colour is the scheme, a circle is TFLite, a square ONNX."""
+    """Draw a row's mark: colour is the scheme, a circle is TFLite, a square ONNX or ORT."""
     classes = f"mark scheme-{scheme} {extra}".strip()
-    if row_format == "onnx":
+    if row_format in ("onnx", "ort"):
         return tag("rect", x=x - 4.6, y=y - 4.6, width=9.2, height=9.2, rx=1.5, class_=classes)
     return tag("circle", cx=x, cy=y, r=5.2, class_=classes)
 

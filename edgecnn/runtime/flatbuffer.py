@@ -118,6 +118,15 @@ class Table:
         for index in range(count):
             yield Table(self._buffer, self._buffer.follow(start + 4 * index))
 
+    def texts(self, field: int) -> Iterator[str]:
+        """Yield the strings of a vector."""
+        start, count = self._vector(field, 4)
+        self._buffer.spend(count)
+        for index in range(count):
+            first, length = self._buffer.span(self._buffer.follow(start + 4 * index), 1)
+            self._buffer.spend(length)
+            yield self._buffer.data[first : first + length].decode("utf-8", "replace")
+
     def _vector(self, field: int, item_bytes: int) -> tuple[int, int]:
         place = self._place(field)
         return (

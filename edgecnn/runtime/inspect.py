@@ -12,7 +12,7 @@ from edgecnn.core.artifact import Format
 from edgecnn.core.errors import InputError
 from edgecnn.core.layer import Layer
 from edgecnn.core.receptive import Field
-from edgecnn.runtime import arena, onnx, tflite
+from edgecnn.runtime import arena, onnx, ort, tflite
 from edgecnn.runtime.metadata import format_of, mapped, read_metadata
 from edgecnn.runtime.operations import (
     elements,
@@ -43,7 +43,7 @@ class Precision:
 
 
 def inspect(path: Path, *, shapes: Mapping[str, tuple[int, ...]] | None = None) -> dict[str, Any]:
-    """Describe a ``.tflite`` or ``.onnx`` file without running it.
+    """Describe a ``.tflite``, ``.onnx`` or ``.ort`` file without running it.
 
     Args:
         path: The file.
@@ -89,9 +89,19 @@ def _read(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> tuple[Format, Gr
         kind = format_of(data, where=path)
         if kind == "onnx":
             return kind, onnx.read(data[:], where=path, shapes=shapes)
+        if kind == "ort":
+            return kind, read_ort(data[:], where=path, shapes=shapes)
         if shapes:
             raise InputError("fixed sizes", where=path, fix="leave out --shape")
         return kind, tflite.read(data[:], where=path)
+
+
+def read_ort(
+    data: bytes, *, where: Path, shapes: Mapping[str, tuple[int, ...]] | None = None
+) -> Graph:
+    """Parse a file in ONNX Runtime's format; see `edgecnn.runtime.onnx.read`."""
+    graph = onnx.read(ort.as_onnx(data, where=where), where=where, shapes=shapes)
+    return dataclasses.replace(graph, size=len(data))
 
 
 def _require_sizes(graph: Graph, path: Path) -> None:

@@ -1,6 +1,6 @@
 """What an artefact file says about itself: writing it in, and reading it back.
 
-A TFLite file gets a zip archive behind the flatbuffer, an ONNX file two entries of
+A TFLite or ORT file gets a zip archive behind the flatbuffer, an ONNX file two entries of
 ``metadata_props``: the description as JSON, and a checksum of everything before the
 checksum. A file that carries them and was damaged since is refused; a foreign file
 without them is fine.
@@ -21,7 +21,7 @@ from typing import TypeAlias
 from edgecnn.core import schema
 from edgecnn.core.artifact import METADATA_NAME, FileMetadata, Format
 from edgecnn.core.errors import InputError
-from edgecnn.runtime import protobuf, tflite
+from edgecnn.runtime import ort, protobuf, tflite
 from edgecnn.runtime.protobuf import Data
 
 CHECKSUM_NAME = "edgecnn.crc32"
@@ -53,7 +53,7 @@ class _Damaged(Exception):
 
 
 def read_metadata(path: Path) -> FileMetadata | None:
-    """Read what a ``.tflite`` or ``.onnx`` file says about itself.
+    """Read what a ``.tflite``, ``.onnx`` or ``.ort`` file says about itself.
 
     Returns:
         None for a foreign file.
@@ -64,7 +64,7 @@ def read_metadata(path: Path) -> FileMetadata | None:
     with mapped(path) as data:
         kind = format_of(data, where=path)
         try:
-            found = _find_tflite(data) if kind == "tflite" else _find_onnx(data)
+            found = _find_onnx(data) if kind == "onnx" else _find_behind(data)
             if found is None:
                 return None
             text, checksum, covered = found
@@ -87,7 +87,7 @@ def read_metadata(path: Path) -> FileMetadata | None:
 def embed(data: bytes, metadata: FileMetadata) -> bytes:
     """Return the file with this description inside, in place of an earlier one of ours.
 
-    A TFLite file's weights and operations are left as they are, byte for byte; an archive
+    A flatbuffer's weights and operations are left as they are, byte for byte; an archive
     that other tools appended to it is dropped with its offsets.
 
     Raises:
@@ -99,17 +99,19 @@ def embed(data: bytes, metadata: FileMetadata) -> bytes:
     text = schema.dumps(metadata).encode()
     if kind == "onnx":
         return _embed_onnx(data, text)
-    return _embed_tflite(data, text)
+    return _embed_behind(data, text)
 
 
 def format_of(data: Data, *, where: str | Path) -> Format:
-    """Tell TFLite from ONNX by content.
+    """Tell TFLite, ONNX and ORT by content.
 
     Raises:
         InputError: neither.
     """
     if data[4:8] == tflite.IDENTIFIER:
         return "tflite"
+    if data[4:8] == ort.IDENTIFIER:
+        return "ort"
     try:
         numbers = {field.number for field in protobuf.fields(data)}
     except protobuf.ProtobufError:
@@ -144,7 +146,7 @@ def _checksum(data: Data, stop: int) -> bytes:
         return f"{zlib.crc32(covered):08x}".encode()
 
 
-def _find_tflite(data: Data) -> _Found | None:
+def _find_behind(data: Data) -> _Found | None:
     skipped = max(0, len(data) - _TAIL)
     tail = data[skipped:]
     try:
@@ -169,7 +171,7 @@ def _read_members(tail: bytes) -> _Found:
         return archive.read(members[0]), archive.read(members[1]), members[1].header_offset
 
 
-def _embed_tflite(data: bytes, text: bytes) -> bytes:
+def _embed_behind(data: bytes, text: bytes) -> bytes:
     with contextlib.suppress(*_ZIP_ERRORS), zipfile.ZipFile(io.BytesIO(data)) as old:
         data = data[: min(member.header_offset for member in old.infolist())]
     file = io.BytesIO(data)

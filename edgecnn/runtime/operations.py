@@ -124,7 +124,7 @@ def field_of(graph: Graph, operator: Operator, inputs: Sequence[tuple[Field, Ten
     before = max((tensor for _, tensor in inputs), key=elements).shape
     after = graph.tensors[operator.outputs[0]].shape
     rank, window = len(before), window_of(graph, operator)
-    first = 2 if _is_onnx(operator) else 1
+    first = _first_of_image(operator)
     if window is not None and rank == len(window.kernel) + 2:
         kind = _KINDS.get(operator.name)
         spreads = kind is not None and kind.spreads is not None
@@ -133,7 +133,7 @@ def field_of(graph: Graph, operator: Operator, inputs: Sequence[tuple[Field, Ten
     if operator.name in _PRODUCTS or operator.name == "FULLY_CONNECTED":
         return field if len(after) == rank else receptive.pooled(field, before, range(1, rank))
     if operator.name in _GLOBAL_POOLS:
-        return receptive.reduced(field, before, after, range(2, rank))
+        return receptive.reduced(field, before, after, range(first, first + rank - 2))
     return _placed(graph, operator, field, (before, after))
 
 
@@ -208,7 +208,16 @@ def _is_same(graph: Graph, operator: Operator, pads: tuple[int, ...]) -> bool:
         return False
     strides = _numbers(operator, "stride", "strides") or (1,) * half
     dilations = _numbers(operator, "dilation", "dilations") or (1,) * half
-    sides = zip(data.shape[2:], kernel, strides, dilations, pads[:half], pads[half:], strict=False)
+    first = _first_of_image(operator)
+    sides = zip(
+        data.shape[first : first + half],
+        kernel,
+        strides,
+        dilations,
+        pads[:half],
+        pads[half:],
+        strict=False,
+    )
     return operator.name != "ConvTranspose" and all(
         start + stop == _border(size, 1 + (k - 1) * dilation, max(stride, 1))
         and abs(start - stop) <= 1
@@ -237,5 +246,7 @@ def _input(graph: Graph, operator: Operator, place: int) -> Tensor | None:
     return graph.tensors[operator.inputs[place]]
 
 
-def _is_onnx(operator: Operator) -> bool:
-    return not operator.name.isupper()
+def _first_of_image(operator: Operator) -> int:
+    """Return the axis of an image's height: behind the channels, or before them."""
+    is_onnx = not operator.name.isupper()
+    return 2 if is_onnx and not operator.options.get("channels_last") else 1

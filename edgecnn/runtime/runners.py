@@ -29,14 +29,14 @@ from edgecnn.runtime.wiring import Normalization
 class Runtime:
     """What a runtime reads, and how a file is opened in it: (path, threads=)."""
 
-    format: Format
+    formats: tuple[Format, ...]
     open: Callable[..., Engine]
 
 
 RUNTIMES: dict[str, Runtime] = {
-    "litert": Runtime("tflite", LiteRt),
-    "tflite-runtime": Runtime("tflite", functools.partial(LiteRt, package="tflite_runtime")),
-    "onnxruntime": Runtime("onnx", OnnxRuntime),
+    "litert": Runtime(("tflite",), LiteRt),
+    "tflite-runtime": Runtime(("tflite",), functools.partial(LiteRt, package="tflite_runtime")),
+    "onnxruntime": Runtime(("onnx", "ort"), OnnxRuntime),
 }
 
 
@@ -170,7 +170,7 @@ def load(
     labels: str | Path | None = None,
     normalization: Normalization | None = None,
 ) -> Model:
-    """Open a ``.tflite`` or ``.onnx`` file in this process.
+    """Open a ``.tflite``, ``.onnx`` or ``.ort`` file in this process.
 
     A malformed file can end a process through its native runtime; where that matters, use
     `edgecnn.runtime.isolated.IsolatedModel`.
@@ -207,12 +207,12 @@ def choose_runtime(path: Path, runtime: str | None = None) -> str:
     with mapped(path) as data:
         kind = format_of(data, where=path)
     if runtime is None:
-        if kind == "onnx":
+        if kind != "tflite":
             return "onnxruntime"
         only_old = not _installed("ai_edge_litert") and _installed("tflite_runtime")
         return "tflite-runtime" if only_old else "litert"
-    if RUNTIMES[runtime].format != kind:
-        fit = " or ".join(name for name, known in RUNTIMES.items() if known.format == kind)
+    if kind not in RUNTIMES[runtime].formats:
+        fit = " or ".join(name for name, known in RUNTIMES.items() if kind in known.formats)
         raise InputError(f"a {kind} model for {runtime}", where=path, fix=f"use --runtime {fit}")
     return runtime
 

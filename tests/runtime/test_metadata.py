@@ -146,7 +146,7 @@ def test_a_description_that_is_not_ours_is_refused(
     tiny_files: Path, tmp_path: Path, text: bytes
 ) -> None:
     path = tmp_path / "odd.tflite"
-    path.write_bytes(metadata._embed_tflite((tiny_files / "tiny-int8.tflite").read_bytes(), text))
+    path.write_bytes(metadata._embed_behind((tiny_files / "tiny-int8.tflite").read_bytes(), text))
     with pytest.raises(InputError):
         read_metadata(path)
 
