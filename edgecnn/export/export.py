@@ -29,9 +29,10 @@ from edgecnn.core.artifact import (
 )
 from edgecnn.core.checkpoint import Card, Checkpoint, DataManifest
 from edgecnn.core.errors import InputError, unknown
+from edgecnn.core.runner import Runner
 from edgecnn.data import Example
 from edgecnn.export.checks import check_file
-from edgecnn.export.photos import choose_photos
+from edgecnn.export.photos import Photos, choose_photos
 from edgecnn.export.writers import Writers, file_output
 from edgecnn.quantize import SCHEMES
 from edgecnn.quantize import onnx as onnx_int8
@@ -117,14 +118,41 @@ def export(checkpoint: Checkpoint, out: Path, options: Options) -> list[Artifact
         CheckFailed: a written file is not what its name says; it is not kept.
     """
     rows = _earlier_rows(out, checkpoint.card, options)
-    exporter = _Exporter(checkpoint, out, options)
+    return _write_all(_exporter(checkpoint, out, options), rows)
+
+
+def export_network(
+    card: Card,
+    out: Path,
+    options: Options,
+    *,
+    photos: Photos,
+    writers: Writers,
+    runner: Runner,
+) -> list[Artifact]:
+    """Write the files of a network that has no checkpoint; see `export`.
+
+    Args:
+        card: What is to be said of it in the files.
+        out: Their folder.
+        options: What to write.
+        photos: What sets ranges, and what judges.
+        writers: Make the files' bytes.
+        runner: Answers as the files should.
+    """
+    rows = _earlier_rows(out, card, options)
+    return _write_all(_Exporter(card, out, options, photos, writers, runner), rows)
+
+
+def _write_all(exporter: _Exporter, rows: dict[str, dict[str, Any]]) -> list[Artifact]:
+    out, options = exporter.out, exporter.options
     artifacts = []
     with progress.bar("exporting", total=len(options.files)) as advance:
         for suffix, scheme in options.files:
             artifact = exporter.write(suffix, scheme)
             artifacts.append(artifact)
             rows[artifact.path.name] = artifact.to_row()
-            _write_rows(out, checkpoint.card, rows)
+            _write_rows(out, exporter.card, rows)
             advance(note=f"{suffix} {scheme}")
     return artifacts
 
@@ -132,27 +160,20 @@ def export(checkpoint: Checkpoint, out: Path, options: Options) -> list[Artifact
 class _Exporter:
     """What all files of one export share: the model, its photos and its answers."""
 
-    def __init__(self, checkpoint: Checkpoint, out: Path, options: Options) -> None:
-        self.card, self.out, self.options = checkpoint.card, out, options
-        needs_ranges = any(scheme == "int8" for _, scheme in options.files)
-        self.photos = choose_photos(
-            self.card,
-            source=options.calibration,
-            count=options.calibration_count if needs_ranges else 0,
-            seed=options.seed,
-        )
-        network = zoo.restore(checkpoint)
-        self.writers = Writers(
-            network,
-            self.card.normalization,
-            self.photos.pixels,
-            rounding=options.rounding,
-            onnx_form=options.onnx_form,
-        )
-        self.judging: Sequence[Example] = self.photos.judging
-        self.reference: Array = np.zeros((0, len(self.card.classes)))
-        if self.judging:
-            runner = zoo.CheckpointRunner(checkpoint)
+    def __init__(
+        self,
+        card: Card,
+        out: Path,
+        options: Options,
+        photos: Photos,
+        writers: Writers,
+        runner: Runner | None,
+    ) -> None:
+        self.card, self.out, self.options = card, out, options
+        self.photos, self.writers = photos, writers
+        self.judging: Sequence[Example] = photos.judging
+        self.reference: Array = np.zeros((0, len(card.classes)))
+        if self.judging and runner is not None:
             self.reference, self.judging = evaluate.scores_of(runner, self.judging)
 
     def write(self, suffix: Format, scheme: Scheme) -> Artifact:
@@ -239,6 +260,26 @@ class _Exporter:
             for photo in itertools.islice(self.photos.pixels(), _SATURATION_PHOTOS)
         )
         return onnx_int8.plain_agreement(made.content, inputs, twin=made.twin)[0]
+
+
+def _exporter(checkpoint: Checkpoint, out: Path, options: Options) -> _Exporter:
+    card = checkpoint.card
+    needs_ranges = any(scheme == "int8" for _, scheme in options.files)
+    photos = choose_photos(
+        card,
+        source=options.calibration,
+        count=options.calibration_count if needs_ranges else 0,
+        seed=options.seed,
+    )
+    writers = Writers(
+        zoo.restore(checkpoint),
+        card.normalization,
+        photos.pixels,
+        rounding=options.rounding,
+        onnx_form=options.onnx_form,
+    )
+    runner = zoo.CheckpointRunner(checkpoint) if photos.judging else None
+    return _Exporter(card, out, options, photos, writers, runner)
 
 
 def _earlier_rows(out: Path, card: Card, options: Options) -> dict[str, dict[str, Any]]:
