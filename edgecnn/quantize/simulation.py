@@ -32,6 +32,8 @@ _WITHIN_CELL = 0.45
 _AVERAGING = frozenset({"AVERAGE_POOL_2D", "RESIZE_BILINEAR"})
 # More than the noise of float32 sums, less than any difference of averages that counts.
 _OFF_TIE = 1e-3
+# Source: XNNPACK, src/microparams-init.c, the conversion from int8 to int8.
+_CONVERSION = 256.0
 
 
 class Scale:
@@ -55,6 +57,8 @@ class Scale:
 
     def grid(self) -> Grid:
         """Return the grid as it stands."""
+        if self.variable is None:
+            return self._start
         return Grid(float(self.value().numpy()), self.zero_point)
 
 
@@ -194,29 +198,39 @@ class Simulation:
             return self._on_grid(target, value) if joining else _constant_on_grid(value)
         if source in self._in_float:
             value = self._on_grid(source, value)
-        moved = step.name in JOINING and self._scales[source] is not self._scales[target]
-        return self._on_grid(target, value) if moved else value
+        if step.name in JOINING and self._scales[source] is not self._scales[target]:
+            return self._moved(source, target, value)
+        return value
 
     def _write(self, step: Step, name: str, value: Any) -> Any:
         kept = step.name in JOINING or step.name in SAME_GRID - _AVERAGING
         if step.outputs[0] not in self._integer or kept:
             return value
         if step.name in _AVERAGING:
-            value = self._off_ties(name, value)
+            value = self._off_ties(step, name, value)
         return self._on_grid(name, value)
 
     def _on_grid(self, name: str, value: Any) -> Any:
         scale = self._scales[name]
         return on_grid(value, scale.value(), scale.zero_point)
 
-    def _off_ties(self, name: str, value: Any) -> Any:
-        """Return averages such that those half way between integers round away from zero.
+    def _off_ties(self, step: Step, name: str, value: Any) -> Any:
+        """Return averages such that those half way between integers go where kernels send them.
 
-        Averages of integers often are, and the kernels round the integers that they store.
+        Averages of integers often are: pooling rounds them away from zero, resizing up.
         """
         scale = self._scales[name]
-        step = tf.stop_gradient(scale.value())
-        return value + _OFF_TIE * step * tf.sign(value + scale.zero_point * step)
+        unit = tf.stop_gradient(scale.value())
+        pooling = step.name == "AVERAGE_POOL_2D"
+        side = tf.sign(value + scale.zero_point * unit) if pooling else 1.0
+        return value + _OFF_TIE * unit * side
+
+    def _moved(self, source: str, target: str, value: Any) -> Any:
+        """Return a tensor on another's grid, as XNNPACK converts it: by a factor of 8 bits."""
+        factor = self._scales[source].value() / self._scales[target].value()
+        coarse = tf.stop_gradient(tf.round(factor * _CONVERSION) / _CONVERSION / factor)
+        unit = tf.stop_gradient(self._scales[target].value())
+        return self._on_grid(target, value * coarse + _OFF_TIE * unit)
 
     def to_plan(self) -> Plan:
         """Return the plan with what was learned: grids, integers and biases."""
