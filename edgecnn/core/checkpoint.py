@@ -109,6 +109,40 @@ class Scores:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class Origin:
+    """Another checkpoint that this one comes from, or learned from.
+
+    Attributes:
+        name: The run's.
+        sha256: Of its ``model.keras``.
+    """
+
+    name: str
+    sha256: str
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CompressedLayer:
+    """What one kernel of a compressed network consists of.
+
+    Attributes:
+        layer: Its layer.
+        kernel: Its name there.
+        weights: How many.
+        zeros: How many of them are exactly zero.
+        distinct: Different values, zero among them.
+        spared: Why it was left as it was; None where it was compressed.
+    """
+
+    layer: str
+    kernel: str
+    weights: int
+    zeros: int
+    distinct: int
+    spared: str | None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Card:
     """Everything about a checkpoint that is not a weight.
 
@@ -125,6 +159,9 @@ class Card:
         versions: Package name to version, at training.
         padding: Of strided layers, as its weights were trained: "same" as TensorFlow pads,
             "symmetric" as torch does, "caffe" as that does: only convolutions symmetric.
+        base: The checkpoint that was fine-tuned; None where training began elsewhere.
+        teacher: The checkpoint whose answers were learned beside the labels, or None.
+        compression: One row a kernel, where pruning or clustering was asked for.
     """
 
     # 2: normalization a channel, and padding; 1 had two numbers for all channels.
@@ -150,6 +187,9 @@ class Card:
     model_sha256: str
     versions: dict[str, str]
     padding: Padding = "same"
+    base: Origin | None = None
+    teacher: Origin | None = None
+    compression: tuple[CompressedLayer, ...] = ()
 
     def __post_init__(self) -> None:
         if len(set(self.classes)) != len(self.classes) or len(self.classes) < 2:
@@ -176,6 +216,11 @@ class Checkpoint:
     def model_path(self) -> Path:
         """The Keras file."""
         return self.path / MODEL_FILE
+
+    @property
+    def origin(self) -> Origin:
+        """How another checkpoint remembers this one."""
+        return Origin(name=self.card.name, sha256=self.card.model_sha256)
 
 
 def read(path: Path) -> Checkpoint:

@@ -15,10 +15,11 @@ if TYPE_CHECKING:
     from edgecnn.report import Collected
 
 # Fields of a recipe that `edgecnn train` has an option for.
-TRAIN_OPTIONS = (
-    *("arch", "alpha", "size", "weights", "resize", "head_epochs", "tune_epochs"),
-    *("batch", "views", "augment", "seed"),
-)
+_NETWORK = ("arch", "alpha", "size", "weights", "resize")
+_SCHEDULE = ("head_epochs", "tune_epochs", "batch", "views", "augment", "seed")
+_DISTILLATION = ("distill_weight", "distill_temperature")
+_COMPRESSION = ("prune", "cluster", "compress")
+TRAIN_OPTIONS = (*_NETWORK, *_SCHEDULE, *_DISTILLATION, *_COMPRESSION)
 
 
 def commands_behind(found: Collected) -> list[str]:
@@ -39,14 +40,26 @@ def _train(card: Card) -> str:
         words = ["zoo", "pull", card.recipe["pull"], "--size", size, "--out", card.name]
         return shlex.join(["edgecnn", *words])
     flags: list[str] = []
-    for name in TRAIN_OPTIONS:
+    for name in _options_of(card):
         value = card.recipe.get(name)
         if value is not None:
             flags += [_flag(name), str(value)]
-    if card.data and card.data.split:
+    if card.teacher:
+        flags += ["--teacher", card.teacher.name]
+    if card.base:  # which decides the split as well
+        flags += ["--from", card.base.name]
+    elif card.data and card.data.split:
         flags += ["--split", "/".join(f"{share:g}" for share in card.data.split)]
     source = card.data.source if card.data else "DATA"
     return shlex.join(["edgecnn", "train", source, *flags, "--out", card.name])
+
+
+def _options_of(card: Card) -> tuple[str, ...]:
+    """Return the options that say how a checkpoint was trained; the others change nothing."""
+    network = () if card.base else _NETWORK
+    teaching = _DISTILLATION if card.teacher else ()
+    compressing = _COMPRESSION if card.compression else ()
+    return (*network, *_SCHEDULE, *teaching, *compressing)
 
 
 def _export(checkpoint: str, found: Collected) -> str:

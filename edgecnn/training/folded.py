@@ -55,12 +55,14 @@ def unfold(copy: keras.Model, model: keras.Model) -> None:
 
 
 def _pass_on(norm: keras.layers.BatchNormalization, *, offset: Any) -> None:
-    """Make a batch norm add an offset and nothing else."""
-    *_, mean, variance = norm.get_weights()
-    if norm.scale:
-        norm.set_weights([np.sqrt(variance + norm.epsilon), offset + mean, mean, variance])
-    else:  # Inception-v3's
-        norm.set_weights([offset, np.zeros_like(mean), np.full_like(variance, 1 - norm.epsilon)])
+    """Make a batch norm add an offset and nothing else.
+
+    Its gain is as near to one as no other variance brings it: folding it again, for a file,
+    gives back the weights that were learned to the last bit, equal ones equal.
+    """
+    zeros, ones = np.zeros_like(offset), np.ones_like(offset)
+    gain = [ones] if norm.scale else []  # Inception-v3's have none
+    norm.set_weights([*gain, offset, zeros, ones * (1 - norm.epsilon)])
 
 
 def _with_pointwise(layer: keras.Layer) -> keras.Layer:

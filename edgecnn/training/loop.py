@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import time
 import zlib
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import tensorflow as tf  # isort: skip - before keras, or the converter fails later
@@ -19,7 +18,9 @@ import numpy as np
 from edgecnn.core.checkpoint import Epoch
 from edgecnn.core.progress import Advance, bar
 from edgecnn.training.auxiliary import LOSS_WEIGHT
-from edgecnn.training.features import Change
+from edgecnn.training.compress import Compression
+from edgecnn.training.lesson import Lesson, batches
+from edgecnn.training.loss import Distillation, Targets, loss_of, mix
 from edgecnn.training.network import Network
 from edgecnn.training.precision import scaled
 from edgecnn.training.work import Array, WorkFolder
@@ -27,6 +28,9 @@ from edgecnn.training.work import Array, WorkFolder
 _WARM_UP = 0.1  # share of the steps in which the learning rate rises
 _SAVE_SHARE = 0.05  # of the time at most goes into saving the state
 _VALIDATION_BATCH = 64
+_DISTILLATION = Distillation(weight=0.5, temperature=4.0)
+
+__all__ = ["Lesson", "Progress", "Schedule", "fit"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -44,31 +48,11 @@ class Schedule:
     patience: int
     seed: int
     mixed_precision: bool = False
+    distillation: Distillation = _DISTILLATION
 
     def seed_of(self, epoch: int) -> list[int]:
         """Return what all randomness of an epoch grows from."""
         return [self.seed, zlib.crc32(self.name.encode()), epoch]
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
-class Lesson:
-    """What one phase learns from.
-
-    Attributes:
-        inputs: From an epoch's number (from 0) to [N, ...], photos or features.
-        labels: [N] integers.
-        weights: [N] float32, each photo's weight in the loss; 1 on average.
-        val_inputs: [M, ...], never augmented.
-        val_labels: [M] integers.
-        change: Augmentation of the inputs on the fly; None where they are cached features.
-    """
-
-    inputs: Callable[[int], Array]
-    labels: Array
-    weights: Array
-    val_inputs: Array
-    val_labels: Array
-    change: Change | None = None
 
 
 @dataclasses.dataclass
@@ -94,7 +78,13 @@ class Progress:
 
 
 def fit(
-    network: Network, schedule: Schedule, lesson: Lesson, work: WorkFolder, *, started: float
+    network: Network,
+    schedule: Schedule,
+    lesson: Lesson,
+    work: WorkFolder,
+    *,
+    started: float,
+    compression: Compression | None = None,
 ) -> Progress:
     """Train one phase and leave the best averaged weights in the network.
 
@@ -106,13 +96,14 @@ def fit(
         lesson: On what.
         work: Where the state is kept.
         started: `time.perf_counter` at the phase's beginning.
+        compression: What some of the weights are held to; None: to nothing.
     """
-    trainer = _Trainer(network, schedule, lesson)
+    trainer = _Trainer(network, schedule, lesson, compression or Compression())
     trainer.restore(work.load_state(schedule.name))
     progress = trainer.progress
     earlier, saved_at, save_cost = progress.seconds, time.perf_counter(), 0.0
     if not progress.epoch:
-        trainer.consider(*trainer.validate())
+        trainer.judge(network.values())
     with bar(schedule.name, total=schedule.epochs * trainer.steps) as advance:
         advance(progress.epoch * trainer.steps)
         done = progress.done
@@ -129,8 +120,11 @@ def fit(
 
 
 class _Trainer:
-    def __init__(self, network: Network, schedule: Schedule, lesson: Lesson) -> None:
+    def __init__(
+        self, network: Network, schedule: Schedule, lesson: Lesson, compression: Compression
+    ) -> None:
         self.network, self.schedule, self.lesson = network, schedule, lesson
+        self.compression = compression
         self.batch = min(schedule.batch, len(lesson.labels))
         self.steps = len(lesson.labels) // self.batch
         self.progress = Progress()
@@ -158,6 +152,7 @@ class _Trainer:
             "average": [v.numpy() for v in self._average],
             "optimizer": [v.numpy() for v in self._optimizer.variables],
             "best": self.best,
+            "compression": [v.numpy() for v in self.compression.variables],
         }
         return {f"{k}.{i}": value for k, values in groups.items() for i, value in enumerate(values)}
 
@@ -172,6 +167,7 @@ class _Trainer:
         for variables, name in (
             (self._average, "average"),
             (self._optimizer.variables, "optimizer"),
+            (self.compression.variables, "compression"),
         ):
             for variable, value in zip(variables, _group(arrays, name), strict=True):
                 variable.assign(value)
@@ -180,16 +176,18 @@ class _Trainer:
         """Train on each photo once and validate the averaged weights; True at the phase's end."""
         epoch = self.progress.epoch
         loss, right, started = 0.0, 0.0, time.perf_counter()
-        for step, (inputs, labels, weights, seed) in enumerate(self._batches(epoch), 1):
-            step_loss, step_right = self._step(inputs, labels, weights, seed)
+        parts = batches(
+            self.lesson, epoch=epoch, batch=self.batch, seed=self.schedule.seed_of(epoch)
+        )
+        for step, part in enumerate(parts, 1):
+            self.compression.advance(self._share_done(epoch * self.steps + step - 1))
+            step_loss, step_right = self._step(*part)
             loss, right = loss + float(step_loss), right + float(step_right)
             speed = step * self.batch / (time.perf_counter() - started)
             note = f"loss {loss / step:.3f}, top-1 {right / step:.3f}, {speed:.0f} images/s"
             advance(1, note=note)
-        current = self.network.values()
-        self.network.assign([v.numpy() for v in self._average])
-        val_loss, val_top1 = self.validate()
         self.progress.epoch += 1
+        val_loss, val_top1 = self.judge([v.numpy() for v in self._average])
         self.progress.history.append(
             Epoch(
                 phase=self.schedule.name,
@@ -201,9 +199,20 @@ class _Trainer:
                 val_top1=val_top1,
             )
         )
-        self.consider(val_loss, val_top1)
-        self.network.assign(current)
         return self.progress.done
+
+    def judge(self, values: list[Array]) -> tuple[float, float]:
+        """Return the val loss and top-1 of some weights, and keep them if they are the best."""
+        current = self.network.values()
+        self.network.assign(self.compression.compressed(self.network.weights, values))
+        val_loss, val_top1 = self.validate()
+        if self.compression.is_complete(self._share_done(self.progress.epoch * self.steps)):
+            self.consider(val_loss, val_top1)
+        self.network.assign(current)
+        return val_loss, val_top1
+
+    def _share_done(self, step: int) -> float:
+        return step / max(1, self.schedule.epochs * self.steps)
 
     def consider(self, val_loss: float, val_top1: float) -> None:
         """Keep the network's present weights if they are the best; end the phase in time.
@@ -230,52 +239,32 @@ class _Trainer:
         loss, top1 = totals / len(labels)
         return float(loss), float(top1)
 
-    def _batches(self, epoch: int) -> Iterator[tuple[Any, Any, Any, Any]]:
-        """Yield inputs, labels, weights and a seed, prepared ahead of training on all cores."""
-        lesson, batch = self.lesson, self.batch
-        inputs = lesson.inputs(epoch)
-        base = self.schedule.seed_of(epoch)
-        order = np.random.default_rng(base).permutation(len(lesson.labels))
-        seeds = np.random.default_rng([*base, 1]).integers(0, 2**31, (self.steps, 2))
-
-        def gather(step: Any) -> tuple[Array, Array, Array, Array]:
-            rows = order[step * batch : (step + 1) * batch]
-            return inputs[rows], lesson.labels[rows], lesson.weights[rows], seeds[step]
-
-        kinds = [inputs.dtype, lesson.labels.dtype, lesson.weights.dtype, seeds.dtype]
-        shapes = [(batch, *inputs.shape[1:]), (batch,), (batch,), (2,)]
-
-        def prepare(step: Any) -> tuple[Any, ...]:
-            values = tf.numpy_function(gather, [step], kinds)
-            for value, shape in zip(values, shapes, strict=True):
-                value.set_shape(shape)
-            pixels, labels, weights, seed = values
-            if lesson.change is not None:
-                pixels = lesson.change(pixels, seed)
-            return pixels, labels, weights, seed
-
-        steps = tf.data.Dataset.range(self.steps)
-        yield from steps.map(prepare, num_parallel_calls=tf.data.AUTOTUNE).prefetch(2)
-
-    def _learn(self, inputs: Any, labels: Any, weights: Any, seed: Any) -> tuple[Any, Any]:
-        targets = self._targets(labels)
+    def _learn(
+        self, inputs: Any, labels: Any, weights: Any, seed: Any, taught: Any = None
+    ) -> tuple[Any, Any]:
+        how, targets = self.schedule.distillation, self._targets(labels, taught)
         if self.schedule.mixup:
-            inputs, targets = _mix(inputs, targets, self.schedule.mixup, seed)
+            inputs, targets = mix(inputs, targets, self.schedule.mixup, seed)
+        free = self.compression.hold()
         with tf.GradientTape() as tape:
             logits, *auxiliary = self.network.learn(inputs, seed)
-            loss, *others = [_loss(targets, one, weights) for one in (logits, *auxiliary)]
+            loss, *others = [loss_of(targets, one, weights, how) for one in (logits, *auxiliary)]
             total = self._optimizer.scale_loss(loss + LOSS_WEIGHT * sum(others))
         gradients = tape.gradient(total, self.network.trainable)
+        self.compression.release(free)
         self._optimizer.apply(gradients, self.network.trainable)
+        self.compression.settle(free)
         steps = tf.cast(self._optimizer.iterations, tf.float32)
         keep = tf.minimum(self.schedule.ema, (1.0 + steps) / (10.0 + steps))
         for average, weight in zip(self._average, self.network.weights, strict=True):
             average.assign_add((weight - average) * (1.0 - keep))
         return loss, tf.reduce_mean(_right(logits, labels))
 
-    def _targets(self, labels: Any) -> Any:
+    def _targets(self, labels: Any, taught: Any) -> Targets:
         classes, smoothing = self.network.classes, self.schedule.label_smoothing
-        return tf.one_hot(labels, classes) * (1.0 - smoothing) + smoothing / classes
+        hard = tf.one_hot(labels, classes) * (1.0 - smoothing) + smoothing / classes
+        soft = None if taught is None else self.schedule.distillation.soft(taught)
+        return Targets(hard=hard, soft=soft)
 
     def _validate_batch(self, inputs: Any, labels: Any) -> tuple[Any, Any]:
         logits = self.network.answer(inputs)
@@ -283,24 +272,8 @@ class _Trainer:
         return tf.reduce_sum(losses), tf.reduce_sum(_right(logits, labels))
 
 
-def _loss(targets: Any, logits: Any, weights: Any) -> Any:
-    return tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(targets, logits) * weights)
-
-
 def _right(logits: Any, labels: Any) -> Any:
     return tf.cast(tf.argmax(logits, axis=1, output_type=labels.dtype) == labels, tf.float32)
-
-
-def _mix(inputs: Any, targets: Any, alpha: float, seed: Any) -> tuple[Any, Any]:
-    """Mix each row with its neighbour (Zhang et al. 2017, arXiv:1710.09412)."""
-    inputs = tf.cast(inputs, tf.float32)
-    draws = tf.random.stateless_gamma((2, tf.shape(inputs)[0]), seed, alpha)
-    share = tf.math.divide_no_nan(draws[0], draws[0] + draws[1])
-    share = tf.maximum(share, 1.0 - share)
-    wide = tf.reshape(share, [-1] + [1] * (len(inputs.shape) - 1))
-    narrow = share[:, None]
-    mixed = wide * inputs + (1.0 - wide) * tf.roll(inputs, 1, axis=0)
-    return mixed, narrow * targets + (1.0 - narrow) * tf.roll(targets, 1, axis=0)
 
 
 def _group(arrays: dict[str, Array], name: str) -> list[Array]:

@@ -16,13 +16,18 @@ from edgecnn.core.errors import unknown
 from edgecnn.core.progress import say
 from edgecnn.training.augment import Augment
 from edgecnn.training.auxiliary import with_auxiliary
+from edgecnn.training.compress import Compression
 from edgecnn.training.features import Change, FrozenPart, compiled, extract
 from edgecnn.training.folded import fold, unfold
+from edgecnn.training.kernels import chosen, kernels_of
+from edgecnn.training.lesson import Lecture
 from edgecnn.training.loop import Lesson, Progress, Schedule, fit
+from edgecnn.training.loss import Distillation
 from edgecnn.training.network import Network
 from edgecnn.training.photos import Photos
 from edgecnn.training.precision import in_half
 from edgecnn.training.recipe import Recipe
+from edgecnn.training.teacher import Taught
 from edgecnn.training.work import Array, WorkFolder
 
 # Features of more than this are not cached: fewer views of each photo do for many photos.
@@ -37,6 +42,7 @@ class Course:
         model: The whole classifier; its weights change from phase to phase.
         weights: [N] float32, each training photo's weight in the loss.
         flip: Whether photos may be mirrored.
+        taught: A teacher with the training photos as it sees them, or None.
     """
 
     recipe: Recipe
@@ -46,6 +52,7 @@ class Course:
     weights: Array
     flip: bool
     work: WorkFolder
+    taught: Taught | None = None
 
     @functools.cached_property
     def pooled(self) -> keras.Model:
@@ -68,7 +75,12 @@ class Course:
         )
 
     def lesson(
-        self, inputs: Callable[[int], Array], val_inputs: Array, change: Change | None = None
+        self,
+        inputs: Callable[[int], Array],
+        val_inputs: Array,
+        *,
+        change: Change | None = None,
+        lecture: Lecture | None = None,
     ) -> Lesson:
         """Return a lesson with this course's labels."""
         return Lesson(
@@ -78,11 +90,18 @@ class Course:
             val_inputs=val_inputs,
             val_labels=self.val.labels,
             change=change,
+            lecture=lecture,
         )
 
     def photo_lesson(self) -> Lesson:
         """Return a lesson on photos that are augmented ahead of each step."""
-        return self.lesson(lambda _epoch: self.train.pixels, self.val.pixels, self.change)
+        taught, photos, lecture = self.taught, self.train.pixels, None
+        if taught is not None:
+            seen = taught.pixels
+            lecture = Lecture(inputs=lambda _epoch: seen, answer=taught.teacher.logits)
+        return self.lesson(
+            lambda _epoch: photos, self.val.pixels, change=self.change, lecture=lecture
+        )
 
 
 def pooled_of(model: keras.Model) -> keras.Model:
@@ -117,7 +136,7 @@ def _head(course: Course) -> tuple[str, Progress]:
     features = _Features(course, course.pooled, "head")
     train, val = features.clean("train", course.train), features.clean("val", course.val)
     schedule = _schedule(course.recipe, "head", course.recipe.head_epochs, course.recipe.head_rate)
-    lesson = course.lesson(lambda _epoch: train, val)
+    lesson = course.lesson(lambda _epoch: train, val, lecture=features.lecture(lambda _epoch: None))
     return "head", fit(course.network(None), schedule, lesson, course.work, started=started)
 
 
@@ -151,10 +170,27 @@ def _fit(
 ) -> Progress:
     """Train a body, or a copy of it in half precision that gives back what it has learned."""
     learning = in_half(body) if schedule.mixed_precision else body
-    progress = fit(course.network(learning), schedule, lesson, course.work, started=started)
+    progress = fit(
+        course.network(learning),
+        schedule,
+        lesson,
+        course.work,
+        started=started,
+        compression=_compression(course, learning),
+    )
     if learning is not body:
         body.set_weights(learning.get_weights())
     return progress
+
+
+def _compression(course: Course, body: keras.Model) -> Compression:
+    """Return what the recipe holds the kernels of a body, and of the classifier, to."""
+    recipe = course.recipe
+    if not recipe.is_compressing:
+        return Compression()
+    layers = [*body.layers, course.model.get_layer("logits")]
+    kernels = chosen(layers, kernels_of(course.model, recipe.compress))
+    return Compression(kernels, sparsity=recipe.prune, clusters=recipe.cluster)
 
 
 class _Features:
@@ -174,7 +210,11 @@ class _Features:
     def lesson(self) -> Lesson:
         """Return a lesson whose inputs are view after view of the training photos."""
         views, val = self.views(), self.clean("val", self._course.val)
-        return self._course.lesson(lambda epoch: self.view(epoch % views), val)
+        return self._course.lesson(
+            lambda epoch: self.view(epoch % views),
+            val,
+            lecture=self.lecture(lambda epoch: epoch % views),
+        )
 
     def views(self) -> int:
         """Return how many views of each training photo there are."""
@@ -194,9 +234,38 @@ class _Features:
             course.train.pixels,
             label=f"features, view {view + 1}",
             change=course.change,
-            seed=course.recipe.seed * 100_003 + view,
+            seed=self._seed(view),
         )
         return course.work.array(f"{self._name}-view{view}", self._shape, "float16", chunks)
+
+    def lecture(self, view: Callable[[int], int | None]) -> Lecture | None:
+        """Return the teacher's answers to the photos of each epoch's view; None without one.
+
+        Args:
+            view: From an epoch's number (from 0) to its view; None: photos as they are.
+        """
+        taught = self._course.taught
+        if taught is None:
+            return None
+        return Lecture(inputs=lambda epoch: self._answers(taught, view(epoch)))
+
+    def _answers(self, taught: Taught, view: int | None) -> Array:
+        """Return the teacher's logits [N, classes] of a view of the training photos."""
+        course, teacher = self._course, taught.teacher
+        label = "teacher" if view is None else f"teacher, view {view + 1}"
+        chunks = extract(
+            lambda: teacher.part,
+            taught.pixels,
+            label=label,
+            change=None if view is None else course.change,
+            seed=0 if view is None else self._seed(view),
+        )
+        answers = (chunk[:, teacher.order] for chunk in chunks)
+        name = f"{self._name}-teacher{'' if view is None else view}"
+        return course.work.array(name, (len(teacher.order),), "float32", answers)
+
+    def _seed(self, view: int) -> int:
+        return self._course.recipe.seed * 100_003 + view
 
 
 def cut_of(pooled: keras.Model, recipe: Recipe) -> str | None:
@@ -224,6 +293,9 @@ def _schedule(recipe: Recipe, name: str, epochs: int, rate: float) -> Schedule:
         patience=recipe.patience,
         mixed_precision=recipe.mixed_precision and name != "head",
         seed=recipe.seed,
+        distillation=Distillation(
+            weight=recipe.distill_weight, temperature=recipe.distill_temperature
+        ),
     )
 
 

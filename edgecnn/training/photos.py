@@ -29,14 +29,26 @@ class Photos:
 
 
 def decode_part(
-    part: str, examples: Sequence[Example], how: Preprocessing, work: WorkFolder
+    part: str,
+    examples: Sequence[Example],
+    how: Preprocessing,
+    work: WorkFolder,
+    *,
+    viewer: str = "",
 ) -> Photos:
     """Decode the photos of a part, or find them in the work folder.
+
+    Args:
+        part: Its name.
+        examples: Its photos.
+        how: The network's preprocessing.
+        work: Where the pixels are kept.
+        viewer: Whose eyes these are, where it isn't the network that learns.
 
     Raises:
         InputError: too many photos can't be read, or the disk is full.
     """
-    name = f"{part}-pixels"
+    name = f"{viewer}{part}-pixels"
     labels = work.load_json(name)
     if labels is None:
         work.forget(name)

@@ -10,10 +10,15 @@ from typing import Any, Literal, TypeAlias, get_args
 
 from edgecnn import zoo
 from edgecnn.core import files, schema
+from edgecnn.core.checkpoint import Card
 from edgecnn.core.errors import InputError, unknown
 from edgecnn.core.image import Resize
 
 Strength: TypeAlias = Literal["light", "strong", "flip", "none"]
+Reach: TypeAlias = Literal["inner", "all"]
+
+CHECKPOINT = "checkpoint"
+"""The weights of a run that fine-tunes a checkpoint."""
 
 _TOML_LIMIT_BYTES = 1_000_000
 
@@ -23,7 +28,8 @@ class Recipe:
     """Options of one training run. Two runs of one recipe on one machine agree to the last bit.
 
     Attributes:
-        weights: "imagenet", "none" (from scratch) or a file of weights.
+        weights: "imagenet", "none" (from scratch), a file of weights, or "checkpoint": those
+            of a whole checkpoint, which decides the network and its preprocessing as well.
         size: Side of the square input, pixels.
         channels: 3 (RGB) or 1 (grey); published weights are for 3.
         crop: Central share of each photo's side that is seen; None: what the architecture's
@@ -45,6 +51,12 @@ class Recipe:
         mixup: Parameter of the beta distribution that mixes pairs of photos; 0 is off.
         mixed_precision: Compute in float16 while training on a GPU; the result is float32.
         patience: Epochs without a better result on the val part after which a phase ends.
+        distill_weight: Share of a teacher's answers in the loss, 0..1; without one, nothing.
+        distill_temperature: Divisor of both networks' logits where they are compared.
+        prune: Share of zeros that each compressed kernel ends with; 0 leaves them alone.
+        cluster: Values that each compressed kernel may have; 0 leaves them alone.
+        compress: Kernels that are compressed: "inner" spares the first, the last and
+            depthwise ones; "all" spares none.
     """
 
     arch: str = "efficientnet_lite0"
@@ -70,6 +82,11 @@ class Recipe:
     dropout: float = 0.2
     patience: int = 10
     mixed_precision: bool = False
+    distill_weight: float = 0.5
+    distill_temperature: float = 4.0
+    prune: float = 0.0
+    cluster: int = 0
+    compress: Reach = "inner"
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -82,6 +99,12 @@ class Recipe:
             raise ValueError("head_epochs and tune_epochs are both 0")
         if self.from_scratch and not self.tune_epochs:
             raise ValueError("without weights there is only the second phase: tune_epochs is 0")
+        if self.cluster == 1:
+            raise ValueError("cluster 1 would make all weights of a kernel the same")
+        if self.is_compressing and self.weights != CHECKPOINT:
+            raise ValueError("prune and cluster fine-tune a checkpoint, and --from names none")
+        if self.is_compressing and not self.tune_epochs:
+            raise ValueError("prune and cluster happen while tuning, and tune_epochs is 0")
 
     def _check_values(self) -> None:
         for name, lowest, highest in _LIMITS:
@@ -97,6 +120,11 @@ class Recipe:
     def from_scratch(self) -> bool:
         """Whether the whole network is trained from random weights."""
         return self.weights == "none"
+
+    @property
+    def is_compressing(self) -> bool:
+        """Whether weights are pruned or clustered."""
+        return bool(self.prune or self.cluster)
 
 
 _LIMITS = (
@@ -114,12 +142,17 @@ _LIMITS = (
     ("mixup", 0.0, 10.0),
     ("dropout", 0.0, 0.95),
     ("patience", 1, 100_000),
+    ("distill_weight", 0.0, 1.0),
+    ("distill_temperature", 0.5, 100.0),
+    ("prune", 0.0, 0.99),
+    ("cluster", 0, 256),
     ("seed", 0, 2**31 - 1),
 )
 
 _CHOICES: tuple[tuple[str, tuple[Any, ...]], ...] = (
     ("augment", get_args(Strength)),
     ("channels", (1, 3)),
+    ("compress", get_args(Reach)),
 )
 
 # A whole network with random weights wants more passes and larger steps than a tuned one.
@@ -136,15 +169,28 @@ _SCRATCH: Mapping[str, Any] = {
 }
 
 
-def make_recipe(file: Path | None = None, **options: Any) -> Recipe:
+# What a checkpoint's own run did to its photos and weights, its fine-tuning goes on doing.
+_HABITS = ("augment", "flip", "batch", "dropout", "label_smoothing", "mixup", "weight_decay")
+
+# A trained classifier needs no new head; gentle steps don't undo what it knows.
+_FINE: Mapping[str, Any] = {"head_epochs": 0, "tune_rate": 1e-3}
+
+# All layers learn to do with fewer weights or values.
+_COMPRESSED: Mapping[str, Any] = {"tune_from": 0.0, "patience": 30}
+
+
+def make_recipe(file: Path | None = None, *, base: Card | None = None, **options: Any) -> Recipe:
     """Put a recipe together: defaults, then the file's, then the options.
 
     Args:
         file: A TOML file whose table ``[train]`` holds fields of `Recipe`.
+        base: Of the checkpoint that is fine-tuned: it decides the network, and how its
+            photos are prepared.
         options: Fields of `Recipe`; None leaves one at its default.
 
     Raises:
-        InputError: no such field or architecture, or a value out of range.
+        InputError: no such field or architecture, a value out of range, or one that the
+            checkpoint decides.
     """
     given = {**(_read(file) if file else {}), **{k: v for k, v in options.items() if v is not None}}
     where = str(file) if file else "the recipe"
@@ -152,18 +198,44 @@ def make_recipe(file: Path | None = None, **options: Any) -> Recipe:
     for name in given:
         if name not in fields:
             raise unknown("option", name, fields, where=where)
-    arch = str(given.get("arch", Recipe.arch))
-    if arch not in zoo.ARCHITECTURES:
-        raise unknown("architecture", arch, zoo.ARCHITECTURES, where="--arch")
-    if "imagenet" not in zoo.sources(arch):
-        given = {"weights": "none", **given}
-    if given.get("weights") == "none":
-        given = {**_SCRATCH, **given}
+    if base is not None:
+        given = _fine_tuning(base, given)
+    elif given.get("weights") == CHECKPOINT:
+        raise InputError("no checkpoint to start from", where=where, fix="add --from CKPT")
+    given = _completed(given)
     defaults = dataclasses.asdict(Recipe())
     try:
         return schema.decode(Recipe, {**defaults, **given}, where=where)
     except InputError as error:
         raise InputError(error.what, where=where, fix="choose another value") from error
+
+
+def _completed(given: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields with what an architecture, and training from scratch, ask for."""
+    arch = str(given.get("arch", Recipe.arch))
+    if arch not in zoo.ARCHITECTURES:
+        raise unknown("architecture", arch, zoo.ARCHITECTURES, where="--arch")
+    if "imagenet" not in zoo.sources(arch):
+        given = {"weights": "none", **given}
+    return {**_SCRATCH, **given} if given.get("weights") == "none" else given
+
+
+def _fine_tuning(base: Card, given: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields of a run that starts from a checkpoint."""
+    how = base.preprocessing
+    network = {"arch": base.arch, "alpha": base.alpha, "weights": CHECKPOINT}
+    photos = {"size": how.height, "channels": how.channels, "resize": how.resize, "crop": how.crop}
+    decided = network | photos
+    for name, value in decided.items():
+        if name in given and given[name] != value:
+            raise InputError(
+                f"{name} {given[name]} where the checkpoint has {value}",
+                where="the options",
+                fix=f"leave it out: with --from the checkpoint decides its {name}",
+            )
+    habits = {name: base.recipe[name] for name in _HABITS if name in base.recipe}
+    is_compressing = given.get("prune") or given.get("cluster")
+    return {**habits, **_FINE, **(_COMPRESSED if is_compressing else {}), **given, **decided}
 
 
 def _read(file: Path) -> dict[str, Any]:

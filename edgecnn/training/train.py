@@ -14,20 +14,24 @@ import numpy as np
 
 from edgecnn import zoo
 from edgecnn.core import checkpoint, files
-from edgecnn.core.checkpoint import Card, Checkpoint
-from edgecnn.core.errors import Interrupted
+from edgecnn.core.checkpoint import Card, Checkpoint, Origin, Scores
+from edgecnn.core.errors import InputError, Interrupted
 from edgecnn.core.image import Pixels, Preprocessing
 from edgecnn.core.memory import peak_rss_mb
 from edgecnn.core.progress import say
-from edgecnn.core.runner import Scores
+from edgecnn.core.runner import Scores as Probabilities
 from edgecnn.data import Dataset, open_data, require_trainable
 from edgecnn.data.balance import class_weights
+from edgecnn.data.split import DEFAULT_SPLIT
 from edgecnn.evaluate import evaluate
 from edgecnn.training import memory
+from edgecnn.training.kernels import kernels_of, report
 from edgecnn.training.phases import Course, run_phases
-from edgecnn.training.photos import decode_part
+from edgecnn.training.photos import Photos, decode_part
 from edgecnn.training.precision import on_gpu, require_gpu
-from edgecnn.training.recipe import Recipe
+from edgecnn.training.recipe import CHECKPOINT, Recipe
+from edgecnn.training.start import Start, begin
+from edgecnn.training.teacher import Taught, Teacher, require_same_photos, warn_of_leaks
 from edgecnn.training.work import WorkFolder, open_work, work_of
 
 # A mirrored digit is another sign, or none.
@@ -40,7 +44,9 @@ def train(  # noqa: PLR0913 - the command's own options
     out: Path,
     recipe: Recipe,
     *,
-    split: tuple[float, float, float] = (75, 15, 10),
+    split: tuple[float, float, float] | None = None,
+    teacher: Checkpoint | None = None,
+    base: Checkpoint | None = None,
     resume: bool = False,
     force: bool = False,
     name: str | None = None,
@@ -52,7 +58,11 @@ def train(  # noqa: PLR0913 - the command's own options
         source: DATA as the command line has it.
         out: The checkpoint's folder; while training runs, ``.<name>.work`` lies beside it.
         recipe: How to train.
-        split: Shares of train, val and test, for a folder that isn't split.
+        split: Shares of train, val and test, for a folder that isn't split; None: 75, 15 and
+            10, or what the fine-tuned checkpoint's photos were shared out by.
+        teacher: A checkpoint whose answers are learned beside the labels.
+        base: The checkpoint that is fine-tuned, for a recipe that was made for it. Its photos
+            stay on the side where they were.
         resume: Continue an interrupted run of the same data and recipe, to the same result.
         force: Take the place of an earlier checkpoint.
         name: The run's name, for its artefacts' names; by default the folder's.
@@ -66,24 +76,34 @@ def train(  # noqa: PLR0913 - the command's own options
     started = time.perf_counter()
     if recipe.mixed_precision:
         require_gpu()
+    if (base is not None) != (recipe.weights == CHECKPOINT):
+        raise ValueError("a checkpoint to fine-tune and a recipe that was not made for it")
     files.refuse_existing(out, force=force or resume)
-    dataset = open_data(source, seed=recipe.seed, split=split)
-    require_trainable(dataset)
-    if resume and (finished := _finished(out, dataset, recipe)):
+    dataset = _open(source, recipe, split, base)
+    origins = _Origins(base.origin if base else None, teacher.origin if teacher else None)
+    if resume and (finished := _finished(out, dataset, recipe, origins)):
         return finished
     files.refuse_existing(out, force=force)
     for warning in dataset.warnings:
         say(f"note: {warning}")
-    start = _start(recipe, len(dataset.classes))  # unusable weights stop here, before any file
+    # Unusable weights stop here, before any file.
+    start = begin(recipe, dataset.classes, base)
+    tutor = _open_teacher(teacher, dataset)
     asked, recipe = recipe, _affordable(recipe, start.model, out, free_bytes, resume=resume)
-    plan = {**_plan(dataset, recipe), "batch_asked": asked.batch}
+    plan = {**_plan(dataset, recipe, origins), "batch_asked": asked.batch}
     work = open_work(out, plan, resume=resume)
     try:
-        card = _train(dataset, recipe, start, work, name=name or out.resolve().name)
+        card = _train(dataset, recipe, start, work, tutor)
         seconds = max(time.perf_counter() - started, sum(phase.seconds for phase in card.phases))
         written = checkpoint.write(
             out,
-            dataclasses.replace(card, seconds=seconds),
+            dataclasses.replace(
+                card,
+                name=name or out.resolve().name,
+                base=origins.base,
+                teacher=origins.teacher,
+                seconds=seconds,
+            ),
             save_model=lambda path: zoo.save_model(start.model, path),
             replace=force,
         )
@@ -91,6 +111,44 @@ def train(  # noqa: PLR0913 - the command's own options
         raise Interrupted(f"stopped: give the same command with --resume to finish {out}") from None
     work.remove()
     return written
+
+
+@dataclasses.dataclass(frozen=True)
+class _Origins:
+    """The checkpoints that a run depends on."""
+
+    base: Origin | None
+    teacher: Origin | None
+
+
+def _open(
+    source: str,
+    recipe: Recipe,
+    split: tuple[float, float, float] | None,
+    base: Checkpoint | None,
+) -> Dataset:
+    """Open the photos; those that a fine-tuned checkpoint learned from stay among train's."""
+    known = base.card.data if base else None
+    if known is None:
+        dataset = open_data(source, seed=recipe.seed, split=split or DEFAULT_SPLIT)
+    else:
+        shares = known.split or DEFAULT_SPLIT
+        if split is not None and tuple(split) != tuple(shares):
+            raise InputError(
+                "other shares than the checkpoint's run had",
+                where="--split",
+                fix="leave it out, so that no photo it learned from judges it",
+            )
+        dataset = open_data(source, seed=known.seed, split=shares)
+    require_trainable(dataset)
+    return dataset
+
+
+def _open_teacher(teacher: Checkpoint | None, dataset: Dataset) -> Teacher | None:
+    if teacher is None:
+        return None
+    warn_of_leaks(teacher, dataset.manifest)
+    return Teacher(teacher, dataset.classes)
 
 
 def _affordable(
@@ -105,7 +163,7 @@ def _affordable(
     return memory.fitting(recipe, model, free_bytes)
 
 
-def _finished(out: Path, dataset: Dataset, recipe: Recipe) -> Checkpoint | None:
+def _finished(out: Path, dataset: Dataset, recipe: Recipe, origins: _Origins) -> Checkpoint | None:
     """Return the checkpoint of just this run, if it was written before the kill came."""
     if not out.exists():
         return None
@@ -115,50 +173,32 @@ def _finished(out: Path, dataset: Dataset, recipe: Recipe) -> Checkpoint | None:
     asked = dataclasses.asdict(recipe)
     # Memory may have made the batch smaller than what was asked for.
     asked["batch"] = min(asked["batch"], card.recipe.get("batch", 0))
-    if not same_data or card.recipe != asked:
+    if not same_data or card.recipe != asked or _Origins(card.base, card.teacher) != origins:
         return None
     say(f"{out} is complete: there is nothing to resume")
     work_of(out).remove()
     return written
 
 
-def _plan(dataset: Dataset, recipe: Recipe) -> dict[str, Any]:
+def _plan(dataset: Dataset, recipe: Recipe, origins: _Origins) -> dict[str, Any]:
     """Return all that the result depends on; an interrupted run with another plan is refused."""
     manifest, start = dataset.manifest, Path(recipe.weights)
+    has_file = origins.base is None and start.is_file()
     return {
         **dataclasses.asdict(recipe),
         "photos": manifest.fingerprint,
         "split": manifest.split,
-        "start": files.sha256(start) if start.is_file() else None,
+        "start": files.sha256(start) if has_file else None,
+        "from": origins.base and origins.base.sha256,
+        "teacher": origins.teacher and origins.teacher.sha256,
         "versions": _versions(),
     }
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class _Start:
-    """The classifier before training: its network, its preprocessing, whence its weights."""
-
-    model: keras.Model
-    how: Preprocessing
-    weights: zoo.Weights
-
-
-def _start(recipe: Recipe, classes: int) -> _Start:
-    how = zoo.find(recipe.arch).preprocessing(
-        recipe.size, resize=recipe.resize, channels=recipe.channels
-    )
-    if recipe.crop is not None:
-        how = dataclasses.replace(how, crop=recipe.crop)
-    keras.utils.set_random_seed(recipe.seed)
-    name, alpha = recipe.arch, recipe.alpha
-    weights = zoo.open_weights(name, recipe.weights, alpha=alpha, size=how.height)
-    model = zoo.classifier(
-        name, classes, shape=how.shape, alpha=alpha, dropout=recipe.dropout, weights=weights
-    )
-    return _Start(model, how, weights)
-
-
-def _train(dataset: Dataset, recipe: Recipe, start: _Start, work: WorkFolder, *, name: str) -> Card:
+def _train(
+    dataset: Dataset, recipe: Recipe, start: Start, work: WorkFolder, tutor: Teacher | None
+) -> Card:
+    """Return the card of a training, its name and its origins still to be filled in."""
     how, model = start.how, start.model
     photos = {part: decode_part(part, dataset.parts[part], how, work) for part in ("train", "val")}
     counts = np.bincount(photos["train"].labels, minlength=len(dataset.classes))
@@ -170,40 +210,61 @@ def _train(dataset: Dataset, recipe: Recipe, start: _Start, work: WorkFolder, *,
         weights=class_weights(counts.tolist())[photos["train"].labels],
         flip=recipe.flip if recipe.flip is not None else dataset.source not in _NOT_MIRRORED,
         work=work,
+        taught=_taught(tutor, dataset, how, photos["train"], work) if tutor else None,
     )
     phases, history = run_phases(course)
-    runner = ModelRunner(model, dataset.classes, how)
-    scores, skipped = [], sum(part.skipped for part in photos.values())
-    for part in ("val", "test"):
-        if dataset.parts.get(part):
-            reached, unread = evaluate(runner, dataset.parts[part], split=part)
-            scores.append(reached)
-            skipped += len(unread) if part == "test" else 0
+    skipped, scores = _scores(dataset, start)
     cost = zoo.cost(model)
     return Card(
-        name=name,
+        name="",
         task="classify",
         classes=dataset.classes,
         arch=recipe.arch,
         alpha=recipe.alpha,
         preprocessing=how,
-        normalization=(
-            start.weights.normalization or zoo.find(recipe.arch).normalization
-        ).for_channels(how.channels),
-        padding=start.weights.padding,
-        weights=start.weights.label,
+        normalization=start.normalization,
+        padding=start.padding,
+        weights=start.weights,
         params=cost.params,
         macs=cost.macs,
         recipe=dataclasses.asdict(recipe),
-        data=dataclasses.replace(dataset.manifest, skipped=skipped),
+        data=dataclasses.replace(
+            dataset.manifest, skipped=skipped + sum(part.skipped for part in photos.values())
+        ),
         phases=phases,
         history=history,
-        scores=tuple(scores),
+        scores=scores,
         seconds=0.0,
         peak_rss_mb=peak_rss_mb(),
         model_sha256="",
         versions=_versions(),
+        compression=report(kernels_of(model, recipe.compress)) if recipe.is_compressing else (),
     )
+
+
+def _taught(
+    tutor: Teacher, dataset: Dataset, how: Preprocessing, seen: Photos, work: WorkFolder
+) -> Taught:
+    """Return the training photos as the teacher sees them."""
+    if tutor.preprocessing == how:
+        return Taught(tutor, seen.pixels)
+    photos = decode_part(
+        "train", dataset.parts["train"], tutor.preprocessing, work, viewer="teacher-"
+    )
+    require_same_photos(seen, photos, where=dataset.source)
+    return Taught(tutor, photos.pixels)
+
+
+def _scores(dataset: Dataset, start: Start) -> tuple[int, tuple[Scores, ...]]:
+    """Return how many test photos could not be read, and what val and test say."""
+    runner = ModelRunner(start.model, dataset.classes, start.how)
+    scores, skipped = [], 0
+    for part in ("val", "test"):
+        if dataset.parts.get(part):
+            reached, unread = evaluate(runner, dataset.parts[part], split=part)
+            scores.append(reached)
+            skipped += len(unread) if part == "test" else 0
+    return skipped, tuple(scores)
 
 
 class ModelRunner:
@@ -214,7 +275,7 @@ class ModelRunner:
         self.preprocessing = how
         self._answer = tf.function(lambda x: model(x, training=False), reduce_retracing=True)
 
-    def run(self, batch: Pixels) -> Scores:
+    def run(self, batch: Pixels) -> Probabilities:
         """Return probabilities [N, classes], float32."""
         return self._answer(tf.constant(batch.astype(np.float32))).numpy()
 

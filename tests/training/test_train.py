@@ -112,7 +112,10 @@ def test_only_what_learns_differs_from_the_start_weights(phases: Checkpoint) -> 
     assert not any(
         path.startswith(("stem", "stage0", "stage1", "stage2", "stage3")) for path in changed
     )
-    assert not any("moving" in path for path in changed)
+    # Few photos don't teach statistics: a folded batch norm's become neutral, others stay.
+    for w in model.weights:
+        if w.path in changed and "moving" in w.path:
+            assert np.allclose(w, 0.999 if w.path.endswith("variance") else 0.0)
 
 
 @pytest.mark.parametrize("options", [SCRATCH, PHASES], ids=["scratch", "phases"])
