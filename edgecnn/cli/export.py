@@ -73,17 +73,6 @@ def export_options(parser: Parser) -> None:
         "reads; default), or integer (QLinearConv and the like: ONNX Runtime alone, integers "
         "even where its optimizations are off)",
     )
-    int8.add_argument("--calibration", metavar="DATA", help="photos (default: the training part)")
-    int8.add_argument(
-        "--calibration-count",
-        type=whole(1),
-        default=200,
-        metavar="N",
-        help="photos that set the ranges (default: 200)",
-    )
-    int8.add_argument(
-        "--seed", type=whole(0), default=0, metavar="N", help="of their draw (default: 0)"
-    )
     int8.add_argument(
         "--rounding",
         type=one_of("rounding", "nearest", "compensated"),
@@ -92,6 +81,43 @@ def export_options(parser: Parser) -> None:
         help="how weights become integers: compensated (fewest changed answers, default) or "
         "nearest (quick)",
     )
+    _calibration_options(parser)
+
+
+def _calibration_options(parser: Parser) -> None:
+    add = parser.add_argument_group("calibration (of int8)").add_argument
+    add("--calibration", metavar="DATA", help="photos (default: the training part)")
+    add(
+        "--calibration-count",
+        type=_count,
+        default=200,
+        metavar="N",
+        help="photos that set the ranges (default: 200), drawn from each class in proportion; "
+        "auto tries 32, 64, 128, ... until more of them gain nothing on photos kept aside",
+    )
+    add(
+        "--calibration-curve",
+        action="store_true",
+        help="show what fewer photos give, measured on photos kept aside; also as a drawing",
+    )
+    add("--seed", type=whole(0), default=0, metavar="N", help="of their draw (default: 0)")
+    add(
+        "--ranges",
+        type=one_of("way to choose ranges", "minmax", "average", "percentile", "mse", "kl"),
+        default="minmax",
+        metavar="HOW",
+        help="which values the integers reach: all that was seen (minmax, default), the mean "
+        "photo's extremes (average), 99.99 %% of the values (percentile), or what loses least "
+        "by squared error (mse) or by divergence (kl)",
+    )
+
+
+def _count(text: str) -> int | str:
+    """Read a number of photos, or "auto"."""
+    return text if text == "auto" else whole(1)(text)
+
+
+_count.__name__ = "whole number or auto"
 
 
 def export(args: argparse.Namespace) -> Outcome:
@@ -118,6 +144,8 @@ def export(args: argparse.Namespace) -> Outcome:
         io=args.io,
         calibration=args.calibration,
         calibration_count=args.calibration_count,
+        calibration_curve=args.calibration_curve,
+        ranges=args.ranges,
         rounding=args.rounding,
         seed=args.seed,
         onnx_form=args.onnx_form,

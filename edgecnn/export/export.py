@@ -8,9 +8,9 @@ import itertools
 import json
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,7 @@ from edgecnn import evaluate, zoo
 from edgecnn.core import files, progress, schema
 from edgecnn.core.artifact import (
     Artifact,
+    Calibration,
     FileMetadata,
     Format,
     Io,
@@ -32,12 +33,14 @@ from edgecnn.core.errors import InputError, unknown
 from edgecnn.core.runner import Runner
 from edgecnn.data import Example
 from edgecnn.export.checks import check_file
+from edgecnn.export.photo_count import MOST, settle, still_gaining
 from edgecnn.export.photos import Photos, choose_photos
 from edgecnn.export.writers import Writers, file_output
 from edgecnn.quantize import SCHEMES
 from edgecnn.quantize import onnx as onnx_int8
 from edgecnn.quantize.plan import Rounding
 from edgecnn.quantize.quantized import Quantized
+from edgecnn.quantize.ranges import METHODS, Method
 from edgecnn.runtime import load, metadata
 
 Array: TypeAlias = npt.NDArray[Any]
@@ -62,7 +65,10 @@ class Options:
         schemes: Quantization schemes; one that a format lacks is left out there.
         io: Input and output type of int8 files; others take float32.
         calibration: DATA for int8's ranges; the checkpoint's training part when None.
-        calibration_count: Photos that set the ranges.
+        calibration_count: Photos that set the ranges; "auto" tries more and more of them until
+            photos kept aside gain nothing.
+        calibration_curve: Measure fewer calibration photos too, for the manifest.
+        ranges: How int8 activations get their ranges from the photos.
         rounding: How int8 weights become integers: "compensated" makes up for its errors on
             the calibration photos; "nearest" is quicker.
         seed: Of the draw of calibration photos.
@@ -74,7 +80,9 @@ class Options:
     schemes: tuple[Scheme, ...] = ("float32",)
     io: Io = "uint8"
     calibration: str | None = None
-    calibration_count: int = 200
+    calibration_count: int | Literal["auto"] = 200
+    calibration_curve: bool = False
+    ranges: Method = "minmax"
     rounding: Rounding = "compensated"
     seed: int = 0
     onnx_form: OnnxForm = "qdq"
@@ -93,12 +101,19 @@ class Options:
                 where="ONNX",
                 fix="add --format tflite, or --int8 for ONNX",
             )
-        if self.calibration_count < 1:
+        if self.ranges not in METHODS:
+            raise unknown("way to choose ranges", self.ranges, METHODS, where="--ranges")
+        if self.calibration_count != "auto" and self.calibration_count < 1:
             raise InputError(
                 f"{self.calibration_count} photos",
                 where="--calibration-count",
                 fix="give a number above zero",
             )
+
+    @property
+    def compares_counts(self) -> bool:
+        """Whether other counts of calibration photos are tried."""
+        return self.calibration_curve or self.calibration_count == "auto"
 
     @property
     def files(self) -> list[tuple[Format, Scheme]]:
@@ -141,6 +156,7 @@ def export_network(
         runner: Answers as the files should.
     """
     rows = _earlier_rows(out, card, options)
+    photos, writers = _counted(options, photos, writers, runner)
     return _write_all(_Exporter(card, out, options, photos, writers, runner), rows)
 
 
@@ -195,7 +211,7 @@ class _Exporter:
             input=self.writers.file_input(scheme, io),
             output=file_output(scheme, io),
             source_sha256=self.card.model_sha256,
-            calibration=self.photos.calibration if scheme == "int8" else None,
+            calibration=self._calibration() if scheme == "int8" else None,
             versions=_versions(),
             opcodes=opcodes,
             data=_nameless(self.card.data),
@@ -214,6 +230,10 @@ class _Exporter:
             sha256=files.sha256(path),
             seconds=time.perf_counter() - started,
         )
+
+    def _calibration(self) -> Calibration | None:
+        note = self.photos.calibration
+        return note and dataclasses.replace(note, ranges=self.options.ranges)
 
     def _measure(self, content: bytes, name: str) -> Measured | None:
         """Compare the file's answers with the checkpoint's."""
@@ -242,8 +262,8 @@ class _Exporter:
             warnings.append(
                 f"only {measured.agreement_pct:.1f} % of {measured.n} answers are the checkpoint's"
             )
-        if about.scheme == "int8" and len(self.photos.calibrating) < len(self.card.classes):
-            warnings.append("fewer calibration photos than classes: ranges may be too narrow")
+        if about.scheme == "int8":
+            warnings += self._calibration_warnings()
         if about.scheme == "int8" and about.format == "onnx":
             same = self._plain_agreement(made, about)
             if same < _SATURATED_BELOW:
@@ -252,6 +272,14 @@ class _Exporter:
                     "its integer kernels may saturate"
                 )
         return tuple(warnings)
+
+    def _calibration_warnings(self) -> Iterator[str]:
+        yield from self.photos.warnings()
+        if self.writers.unsettled:
+            yield self.writers.unsettled
+        note = self.photos.calibration
+        if self.options.calibration_count == "auto" and note and (more := still_gaining(note.curve)):
+            yield more
 
     def _plain_agreement(self, made: Quantized, about: FileMetadata) -> float:
         how = about.input
@@ -265,21 +293,35 @@ class _Exporter:
 def _exporter(checkpoint: Checkpoint, out: Path, options: Options) -> _Exporter:
     card = checkpoint.card
     needs_ranges = any(scheme == "int8" for _, scheme in options.files)
+    count = MOST if options.calibration_count == "auto" else options.calibration_count
     photos = choose_photos(
         card,
         source=options.calibration,
-        count=options.calibration_count if needs_ranges else 0,
+        count=count if needs_ranges else 0,
         seed=options.seed,
+        compare_counts=options.compares_counts,
     )
     writers = Writers(
         zoo.restore(checkpoint),
         card.normalization,
         photos.pixels,
         rounding=options.rounding,
+        ranges=options.ranges,
         onnx_form=options.onnx_form,
     )
     runner = zoo.CheckpointRunner(checkpoint) if photos.judging else None
+    photos, writers = _counted(options, photos, writers, runner)
     return _Exporter(card, out, options, photos, writers, runner)
+
+
+def _counted(
+    options: Options, photos: Photos, writers: Writers, runner: Runner | None
+) -> tuple[Photos, Writers]:
+    """Return the photos to calibrate with after trying counts, where that is asked for."""
+    if not (options.compares_counts and photos.aside and runner):
+        return photos, writers
+    wanted = None if options.calibration_count == "auto" else options.calibration_count
+    return settle(writers, photos, runner, wanted=wanted)
 
 
 def _earlier_rows(out: Path, card: Card, options: Options) -> dict[str, dict[str, Any]]:

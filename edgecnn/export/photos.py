@@ -3,36 +3,44 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import PurePath
 from typing import Any, TypeAlias
 
 import numpy.typing as npt
 
 from edgecnn import data
-from edgecnn.core.artifact import Calibration
+from edgecnn.core.artifact import Calibration, CalibrationPoint
 from edgecnn.core.checkpoint import Card
 from edgecnn.core.errors import InputError
-from edgecnn.data import Example
+from edgecnn.data import Example, Skipped
 
 Array: TypeAlias = npt.NDArray[Any]
 
 # Enough to see a damaged file; `verify` judges on more.
 _MAX_JUDGED = 1000
-# Without labelled photos this share of the calibration photos judges instead of calibrating.
+# Without labelled photos this share of the calibration photos judges instead of calibrating;
+# so does it, up to a limit, where counts of calibration photos are compared.
 _KEPT_ASIDE = 0.2
+_MAX_ASIDE = 256
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Photos:
     """The photos of one export.
 
     Attributes:
         card: Of the checkpoint; its preprocessing applies.
-        calibrating: They set int8's ranges; empty when none are wanted.
+        calibrating: They set int8's ranges; empty when none are wanted. Each beginning of
+            them is a fair sample of the classes.
         calibration: Their manifest.
         judging: They judge each file against the checkpoint.
         split: The part that these are: "val", or "calibration" when kept aside from there
             (then their labels don't count).
+        aside: They compare counts of calibration photos; of the same source, but others.
+        prepared: [N, H, W, C] uint8, the calibration photos; None where they are too large to
+            be kept in memory and are read anew each time.
+        remarks: What is to be said about the photos, a line each.
     """
 
     card: Card
@@ -40,14 +48,51 @@ class Photos:
     calibration: Calibration | None
     judging: tuple[Example, ...]
     split: str
+    aside: tuple[Example, ...] = ()
+    prepared: Array | None = None
+    remarks: tuple[str, ...] = ()
 
     def pixels(self) -> Iterator[Array]:
-        """Yield the calibration photos, [1, H, W, C] uint8 each, read anew at each call."""
+        """Yield the calibration photos, [1, H, W, C] uint8 each, anew at each call."""
+        if self.prepared is not None:
+            yield from self.prepared[:, None]
+            return
         for batch in data.Reader(self.calibrating, self.card.preprocessing):
             yield from batch.pixels[:, None]
 
+    def first(self, count: int) -> Photos:
+        """Return the same with fewer calibration photos.
 
-def choose_photos(card: Card, *, source: str | None, count: int, seed: int) -> Photos:
+        Raises:
+            ValueError: there are no calibration photos.
+        """
+        if self.calibration is None:
+            raise ValueError("no calibration photos to take the first of")
+        chosen = self.calibrating[:count]
+        note = data.calibration_note(chosen, seed=self.calibration.seed)
+        return dataclasses.replace(
+            self,
+            calibrating=chosen,
+            calibration=dataclasses.replace(note, skipped=self.calibration.skipped),
+            prepared=None if self.prepared is None else self.prepared[:count],
+        )
+
+    def with_curve(self, points: Iterable[CalibrationPoint]) -> Photos:
+        """Return the same with what other counts of photos gave in its manifest."""
+        note = self.calibration and dataclasses.replace(self.calibration, curve=tuple(points))
+        return dataclasses.replace(self, calibration=note)
+
+    def warnings(self) -> tuple[str, ...]:
+        """Return what makes these calibration photos poor ones, a line each."""
+        if not self.calibrating:
+            return ()
+        labels = [example.label for example in self.calibrating]
+        return (*data.coverage_warnings(labels, self.card.classes), *self.remarks)
+
+
+def choose_photos(
+    card: Card, *, source: str | None, count: int, seed: int, compare_counts: bool = False
+) -> Photos:
     """Choose the photos of an export.
 
     Args:
@@ -55,30 +100,57 @@ def choose_photos(card: Card, *, source: str | None, count: int, seed: int) -> P
         source: DATA to calibrate with; the training part of the checkpoint's data when None.
         count: Calibration photos; 0 when no scheme needs any.
         seed: Of their draw.
+        compare_counts: Keep some aside on which to compare fewer calibration photos with more.
 
     Raises:
-        InputError: calibration photos are wanted, and there are none.
+        InputError: calibration photos are wanted, and there are none that can be read, or
+            there is nothing to be seen on them, or too few to keep some aside.
     """
     judging, split = _labelled(card), "val"
-    calibrating: Sequence[Example] = ()
-    calibration = None
-    if count:
-        pool = _calibration_pool(card, source)
-        aside = 0 if judging else round(len(pool) * _KEPT_ASIDE)
-        calibrating, calibration = data.calibration_photos(
-            pool, count=min(count, len(pool) - aside), seed=seed
+    if not count:
+        return Photos(
+            card=card, calibrating=(), calibration=None, judging=tuple(judging), split=split
         )
-        if not judging:
-            names = {example.name for example in calibrating}
-            spare = [example for example in pool if example.name not in names]
-            judging, split = (spare or list(calibrating))[:_MAX_JUDGED], "calibration"
+    pool, where = _calibration_pool(card, source)
+    spared = 0 if judging and not compare_counts else round(len(pool) * _KEPT_ASIDE)
+    aside = min(spared, _MAX_ASIDE) if compare_counts else 0
+    if compare_counts and not aside:
+        raise InputError(
+            f"too few photos ({len(pool)}) to compare counts with",
+            where=where,
+            fix="give more of them, or --calibration-count a number",
+        )
+    wanted = min(count, len(pool) - spared)
+    drawn = data.draw_calibration(pool, card.preprocessing, count=wanted + aside, seed=seed)
+    data.refuse_blank(drawn.contents, where=where)
+    kept = len(drawn.examples) - min(aside, len(drawn.examples) // 2)
+    chosen = drawn.examples[:kept]
+    if not judging:
+        spare = _spare(pool, drawn.examples) or drawn.examples[kept:] or chosen
+        judging, split = list(spare), "calibration"
+    note = data.calibration_note(chosen, seed=seed)
     return Photos(
         card=card,
-        calibrating=tuple(calibrating),
-        calibration=calibration,
-        judging=tuple(judging),
+        calibrating=chosen,
+        calibration=dataclasses.replace(note, skipped=len(drawn.skipped)),
+        judging=tuple(judging[:_MAX_JUDGED]),
         split=split,
+        aside=drawn.examples[kept:],
+        prepared=None if drawn.pixels is None else drawn.pixels[:kept],
+        remarks=(*drawn.contents.warnings(), *_skipped(drawn.skipped)),
     )
+
+
+def _spare(pool: Sequence[Example], drawn: Sequence[Example]) -> list[Example]:
+    names = {example.name for example in drawn}
+    return [example for example in pool if example.name not in names]
+
+
+def _skipped(photos: Sequence[Skipped]) -> Iterator[str]:
+    """Yield how many photos could not be read; a path stays on the machine where it is one."""
+    if photos:
+        first = PurePath(photos[0].path).name
+        yield f"{len(photos)} calibration photos could not be read (as {first}): others stand in"
 
 
 def _labelled(card: Card) -> list[Example]:
@@ -93,15 +165,17 @@ def _labelled(card: Card) -> list[Example]:
         return []
 
 
-def _calibration_pool(card: Card, source: str | None) -> list[Example]:
+def _calibration_pool(card: Card, source: str | None) -> tuple[list[Example], str]:
+    """Return the photos to draw from, and where they are."""
     if source is not None:
-        return data.examples_for(source, card.classes, card.data, split="all")[0]
+        return data.examples_for(source, card.classes, card.data, split="all")[0], source
     fix = "add --calibration PHOTOS (one photo a class is enough)"
     if card.data is None:
         raise InputError("no training photos to calibrate with", where=card.name, fix=fix)
+    place = card.data.source
     try:
-        return data.examples_for(card.data.source, card.classes, card.data, split="train")[0]
+        return data.examples_for(place, card.classes, card.data, split="train")[0], place
     except InputError as error:
         raise InputError(
-            f"the training photos are gone ({error.what})", where=card.data.source, fix=fix
+            f"the training photos are gone ({error.what})", where=place, fix=fix
         ) from error
