@@ -10,7 +10,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, TypeAlias, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -33,8 +33,8 @@ from edgecnn.core.errors import InputError, unknown
 from edgecnn.core.runner import Runner
 from edgecnn.data import Example
 from edgecnn.export.checks import check_file
-from edgecnn.export.photo_count import MOST, settle, still_gaining
-from edgecnn.export.photos import Photos, choose_photos
+from edgecnn.export.photo_count import settle, still_gaining
+from edgecnn.export.photos import Count, Photos, choose_photos
 from edgecnn.export.writers import Writers, file_output
 from edgecnn.quantize import SCHEMES
 from edgecnn.quantize import onnx as onnx_int8
@@ -80,7 +80,7 @@ class Options:
     schemes: tuple[Scheme, ...] = ("float32",)
     io: Io = "uint8"
     calibration: str | None = None
-    calibration_count: int | Literal["auto"] = 200
+    calibration_count: Count = 200
     calibration_curve: bool = False
     ranges: Method = "minmax"
     rounding: Rounding = "compensated"
@@ -278,8 +278,8 @@ class _Exporter:
         if self.writers.unsettled:
             yield self.writers.unsettled
         note = self.photos.calibration
-        if self.options.calibration_count == "auto" and note and (more := still_gaining(note.curve)):
-            yield more
+        if self.options.calibration_count == "auto" and note:
+            yield from still_gaining(note.curve)
 
     def _plain_agreement(self, made: Quantized, about: FileMetadata) -> float:
         how = about.input
@@ -293,11 +293,10 @@ class _Exporter:
 def _exporter(checkpoint: Checkpoint, out: Path, options: Options) -> _Exporter:
     card = checkpoint.card
     needs_ranges = any(scheme == "int8" for _, scheme in options.files)
-    count = MOST if options.calibration_count == "auto" else options.calibration_count
     photos = choose_photos(
         card,
         source=options.calibration,
-        count=count if needs_ranges else 0,
+        count=options.calibration_count if needs_ranges else 0,
         seed=options.seed,
         compare_counts=options.compares_counts,
     )

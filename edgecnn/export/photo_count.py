@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -22,8 +22,7 @@ from edgecnn.runtime import load
 Array: TypeAlias = npt.NDArray[Any]
 
 FEWEST = 32
-MOST = 1024
-"""Where ``--calibration-count auto`` begins, and the photos beyond which it doesn't go."""
+"""Where ``--calibration-count auto`` begins."""
 
 # Files that differ in the draw of their photos alone lie this far apart.
 _GAIN_DB = 0.2
@@ -168,12 +167,11 @@ def settle(
     return chosen, trials.writers[count]
 
 
-def still_gaining(points: Sequence[CalibrationPoint]) -> str | None:
-    """Say that the photos ran out while more of them still gained something, or nothing."""
-    if len(points) < 2 or enough(points) < points[-1].n:
-        return None
-    last, before = points[-1], points[-2]
-    return (
-        f"{last.n} calibration photos are better than {before.n} by "
-        f"{last.sqnr_db - before.sqnr_db:.1f} dB: more may be better still"
-    )
+def still_gaining(points: Sequence[CalibrationPoint]) -> Iterator[str]:
+    """Yield a line where the photos ran out while more of them still gained something."""
+    if len(points) > 1 and enough(points) == points[-1].n:
+        last, before = points[-1], points[-2]
+        yield (
+            f"{last.n} calibration photos are better than {before.n} by "
+            f"{last.sqnr_db - before.sqnr_db:.1f} dB: more may be better still"
+        )

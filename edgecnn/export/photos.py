@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import PurePath
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy.typing as npt
 
@@ -14,8 +14,14 @@ from edgecnn.core.artifact import Calibration, CalibrationPoint
 from edgecnn.core.checkpoint import Card
 from edgecnn.core.errors import InputError
 from edgecnn.data import Example, Skipped
+from edgecnn.data.calibration import Drawn
 
 Array: TypeAlias = npt.NDArray[Any]
+
+Count: TypeAlias = int | Literal["auto"]
+
+MOST = 1024
+"""Photos beyond which "auto" doesn't go."""
 
 # Enough to see a damaged file; `verify` judges on more.
 _MAX_JUDGED = 1000
@@ -91,28 +97,68 @@ class Photos:
 
 
 def choose_photos(
-    card: Card, *, source: str | None, count: int, seed: int, compare_counts: bool = False
+    card: Card,
+    *,
+    source: str | None,
+    count: Count,
+    seed: int,
+    compare_counts: bool = False,
 ) -> Photos:
     """Choose the photos of an export.
 
     Args:
         card: Of the checkpoint.
         source: DATA to calibrate with; the training part of the checkpoint's data when None.
-        count: Calibration photos; 0 when no scheme needs any.
+        count: Calibration photos; 0 when no scheme needs any, "auto" for `MOST`.
         seed: Of their draw.
-        compare_counts: Keep some aside on which to compare fewer calibration photos with more.
+        compare_counts: See `share_out`; "auto" does in any case.
 
     Raises:
-        InputError: calibration photos are wanted, and there are none that can be read, or
-            there is nothing to be seen on them, or too few to keep some aside.
+        InputError: calibration photos are wanted, and there are none; see also `share_out`.
     """
-    judging, split = _labelled(card), "val"
+    labelled = _labelled(card)
     if not count:
         return Photos(
-            card=card, calibrating=(), calibration=None, judging=tuple(judging), split=split
+            card=card, calibrating=(), calibration=None, judging=tuple(labelled), split="val"
         )
     pool, where = _calibration_pool(card, source)
-    spared = 0 if judging and not compare_counts else round(len(pool) * _KEPT_ASIDE)
+    photos = share_out(
+        card, pool, where=where, count=count, seed=seed, compare_counts=compare_counts,
+        judged_elsewhere=bool(labelled),
+    )  # fmt: skip
+    if labelled:
+        return dataclasses.replace(photos, judging=tuple(labelled), split="val")
+    return photos
+
+
+def share_out(
+    card: Card,
+    pool: Sequence[Example],
+    *,
+    where: str,
+    count: Count,
+    seed: int,
+    compare_counts: bool = False,
+    judged_elsewhere: bool = False,
+) -> Photos:
+    """Share photos out to those that calibrate and those that judge, after decoding them once.
+
+    Args:
+        card: Of the network; its preprocessing applies.
+        pool: The photos, labelled with indices of the card's classes, or -1.
+        where: Their place, for errors.
+        count: Calibration photos; "auto" for `MOST`.
+        seed: Of their draw.
+        compare_counts: Keep some aside on which to compare fewer calibration photos with more;
+            "auto" does in any case.
+        judged_elsewhere: No photos need be left for judging.
+
+    Raises:
+        InputError: none can be read, there is nothing to be seen on them, or they are too few
+            to keep some aside.
+    """
+    compare_counts = compare_counts or count == "auto"
+    spared = 0 if judged_elsewhere and not compare_counts else round(len(pool) * _KEPT_ASIDE)
     aside = min(spared, _MAX_ASIDE) if compare_counts else 0
     if compare_counts and not aside:
         raise InputError(
@@ -120,30 +166,29 @@ def choose_photos(
             where=where,
             fix="give more of them, or --calibration-count a number",
         )
-    wanted = min(count, len(pool) - spared)
+    wanted = min(MOST if count == "auto" else count, len(pool) - spared)
     drawn = data.draw_calibration(pool, card.preprocessing, count=wanted + aside, seed=seed)
     data.refuse_blank(drawn.contents, where=where)
     kept = len(drawn.examples) - min(aside, len(drawn.examples) // 2)
-    chosen = drawn.examples[:kept]
-    if not judging:
-        spare = _spare(pool, drawn.examples) or drawn.examples[kept:] or chosen
-        judging, split = list(spare), "calibration"
+    chosen, others = drawn.examples[:kept], drawn.examples[kept:]
     note = data.calibration_note(chosen, seed=seed)
     return Photos(
         card=card,
         calibrating=chosen,
         calibration=dataclasses.replace(note, skipped=len(drawn.skipped)),
-        judging=tuple(judging[:_MAX_JUDGED]),
-        split=split,
-        aside=drawn.examples[kept:],
+        judging=tuple(_spare(pool, drawn) or others or chosen)[:_MAX_JUDGED],
+        split="calibration",
+        aside=others,
         prepared=None if drawn.pixels is None else drawn.pixels[:kept],
         remarks=(*drawn.contents.warnings(), *_skipped(drawn.skipped)),
     )
 
 
-def _spare(pool: Sequence[Example], drawn: Sequence[Example]) -> list[Example]:
-    names = {example.name for example in drawn}
-    return [example for example in pool if example.name not in names]
+def _spare(pool: Sequence[Example], drawn: Drawn) -> list[Example]:
+    """Return the photos that were not drawn, but for those that can't be read."""
+    names = {example.name for example in drawn.examples}
+    unreadable = {photo.path for photo in drawn.skipped}
+    return [e for e in pool if e.name not in names and str(e.image) not in unreadable]
 
 
 def _skipped(photos: Sequence[Skipped]) -> Iterator[str]:
