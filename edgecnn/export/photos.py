@@ -31,6 +31,26 @@ _KEPT_ASIDE = 0.2
 _MAX_ASIDE = 256
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """Which photos of a source calibrate.
+
+    Attributes:
+        count: How many; "auto" for `MOST`.
+        seed: Of their draw.
+        compare_counts: Keep others aside, on which to compare fewer of them with more.
+    """
+
+    count: Count
+    seed: int
+    compare_counts: bool = False
+
+    @property
+    def most(self) -> int:
+        """The number of calibration photos at most."""
+        return MOST if self.count == "auto" else self.count
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Photos:
     """The photos of one export.
@@ -111,7 +131,7 @@ def choose_photos(
         source: DATA to calibrate with; the training part of the checkpoint's data when None.
         count: Calibration photos; 0 when no scheme needs any, "auto" for `MOST`.
         seed: Of their draw.
-        compare_counts: See `share_out`; "auto" does in any case.
+        compare_counts: See `Wanted`; "auto" does in any case.
 
     Raises:
         InputError: calibration photos are wanted, and there are none; see also `share_out`.
@@ -122,10 +142,8 @@ def choose_photos(
             card=card, calibrating=(), calibration=None, judging=tuple(labelled), split="val"
         )
     pool, where = _calibration_pool(card, source)
-    photos = share_out(
-        card, pool, where=where, count=count, seed=seed, compare_counts=compare_counts,
-        judged_elsewhere=bool(labelled),
-    )  # fmt: skip
+    wanted = Wanted(count=count, seed=seed, compare_counts=compare_counts or count == "auto")
+    photos = share_out(card, pool, wanted, where=where, judged_elsewhere=bool(labelled))
     if labelled:
         return dataclasses.replace(photos, judging=tuple(labelled), split="val")
     return photos
@@ -134,11 +152,9 @@ def choose_photos(
 def share_out(
     card: Card,
     pool: Sequence[Example],
+    wanted: Wanted,
     *,
     where: str,
-    count: Count,
-    seed: int,
-    compare_counts: bool = False,
     judged_elsewhere: bool = False,
 ) -> Photos:
     """Share photos out to those that calibrate and those that judge, after decoding them once.
@@ -146,32 +162,30 @@ def share_out(
     Args:
         card: Of the network; its preprocessing applies.
         pool: The photos, labelled with indices of the card's classes, or -1.
+        wanted: How many of them calibrate.
         where: Their place, for errors.
-        count: Calibration photos; "auto" for `MOST`.
-        seed: Of their draw.
-        compare_counts: Keep some aside on which to compare fewer calibration photos with more;
-            "auto" does in any case.
         judged_elsewhere: No photos need be left for judging.
 
     Raises:
         InputError: none can be read, there is nothing to be seen on them, or they are too few
             to keep some aside.
     """
-    compare_counts = compare_counts or count == "auto"
-    spared = 0 if judged_elsewhere and not compare_counts else round(len(pool) * _KEPT_ASIDE)
-    aside = min(spared, _MAX_ASIDE) if compare_counts else 0
-    if compare_counts and not aside:
+    spared = round(len(pool) * _KEPT_ASIDE)
+    aside = min(spared, _MAX_ASIDE) if wanted.compare_counts else 0
+    if judged_elsewhere:
+        spared = aside
+    if wanted.compare_counts and not aside:
         raise InputError(
             f"too few photos ({len(pool)}) to compare counts with",
             where=where,
             fix="give more of them, or --calibration-count a number",
         )
-    wanted = min(MOST if count == "auto" else count, len(pool) - spared)
-    drawn = data.draw_calibration(pool, card.preprocessing, count=wanted + aside, seed=seed)
+    count = min(wanted.most, len(pool) - spared) + aside
+    drawn = data.draw_calibration(pool, card.preprocessing, count=count, seed=wanted.seed)
     data.refuse_blank(drawn.contents, where=where)
     kept = len(drawn.examples) - min(aside, len(drawn.examples) // 2)
     chosen, others = drawn.examples[:kept], drawn.examples[kept:]
-    note = data.calibration_note(chosen, seed=seed)
+    note = data.calibration_note(chosen, seed=wanted.seed)
     return Photos(
         card=card,
         calibrating=chosen,
