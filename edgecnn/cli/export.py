@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgecnn.cli.foreign import foreign_model, foreign_options, refuse_foreign_options
 from edgecnn.cli.outcome import Outcome
 from edgecnn.cli.parser import Parser, many, number, one_of, whole
 from edgecnn.core.errors import InputError
@@ -28,7 +29,12 @@ _NOT_YET: tuple[Scheme, ...] = ("int16x8",)
 def export_options(parser: Parser) -> None:
     """Add the arguments of `export`."""
     add = parser.add_argument
-    add("checkpoint", type=Path, metavar="CKPT", help="a checkpoint's folder")
+    add(
+        "checkpoint",
+        type=Path,
+        metavar="CKPT",
+        help="a checkpoint's folder; or a .keras, .h5 or .onnx file or a SavedModel's folder",
+    )
     add("--out", type=Path, required=True, metavar="DIR", help="folder of the files")
     add(
         "--format",
@@ -81,6 +87,7 @@ def export_options(parser: Parser) -> None:
         help="how weights become integers: compensated (fewest changed answers, default) or "
         "nearest (quick)",
     )
+    foreign_options(parser)
     _calibration_options(parser)
 
 
@@ -121,23 +128,36 @@ _count.__name__ = "whole number or auto"
 
 
 def export(args: argparse.Namespace) -> Outcome:
-    """Write a checkpoint as TFLite and ONNX files, each checked and measured.
+    """Write a checkpoint, or another's model, as TFLite and ONNX files, checked and measured.
 
     Each file carries its classes, preprocessing and quantization inside. After writing it
     is parsed again, and its answers to the validation photos are compared with the
     checkpoint's: the table shows both.
 
+    A Keras, ONNX or SavedModel classifier that was trained elsewhere is exported likewise:
+    --calibration takes a folder of photos such as it will see, --normalize says what it wants
+    of their pixels, and some photos kept aside tell how often the file answers as the float
+    model does. Code inside such a file is not run: Lambda layers and custom classes are
+    refused by name.
+
+      edgecnn export model.keras --int8 --calibration photos/ --normalize [-1,1] --out out/
+
     Example: edgecnn export run/ --int8 --float32 --format tflite,onnx --out out/
     """
     from edgecnn.core import checkpoint as checkpoints
+    from edgecnn.core.foreign import kind_of
     from edgecnn.flows.needs import needs
 
     started = time.perf_counter()
     schemes = _schemes(args)
-    found = checkpoints.read(args.checkpoint)
+    kind = kind_of(args.checkpoint)
+    if kind is None:
+        refuse_foreign_options(args)
+        found = checkpoints.read(args.checkpoint)
     with needs("export", "train"):
         from edgecnn.export import Options
         from edgecnn.export import export as write_files
+        from edgecnn.export.foreign import export_foreign
     options = Options(
         formats=(*args.format, "ort") if args.ort else args.format,
         schemes=schemes,
@@ -151,7 +171,10 @@ def export(args: argparse.Namespace) -> Outcome:
         onnx_form=args.onnx_form,
         force=args.force,
     )
-    artifacts = write_files(found, args.out, options)
+    if kind is None:
+        artifacts = write_files(found, args.out, options)
+    else:
+        artifacts = export_foreign(foreign_model(args, kind), args.out, options)
     data = {
         "artifacts": [artifact.to_row() for artifact in artifacts],
         "seconds": time.perf_counter() - started,
@@ -197,4 +220,6 @@ def _view(args: argparse.Namespace, artifacts: list[Artifact]) -> list[Any]:
     rows = [artifact.to_row() for artifact in artifacts]
     notes = [f"note: {row['path']}: {note}" for row in rows for note in row["warnings"]]
     next_line = f"next: edgecnn verify {args.out}/* --against {args.checkpoint} --data DATA"
+    if any(artifact.metadata.arch == "foreign" for artifact in artifacts):
+        next_line = f"next: edgecnn predict {artifacts[-1].path} PHOTO"
     return [export_table(rows), *notes, next_line]
