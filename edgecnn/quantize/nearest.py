@@ -31,12 +31,18 @@ def round_nearest(layer: Layer, *, input_scale: float, mean: Array, shift: float
     scales = layer.scales(input_scale, bias)
     integers = round_weights(layer.weights, scales, layer.axis)
     error = rounding_error(layer.weights, integers, scales, layer.axis)
-    shifted = _expected(layer, error, (mean + shift).astype(np.float32))
+    shifted = expected_shift(layer, error, (mean + shift).astype(np.float32))
     return Rounded(integers, scales, bias - shifted)
 
 
-def _expected(layer: Layer, error: Array, mean: Array) -> Array:
-    """Return each output channel's mean shift by an error of the weights."""
+def expected_shift(layer: Layer, error: Array, mean: Array) -> Array:
+    """Return each output channel's mean shift by an error of the weights.
+
+    Args:
+        layer: Whose weights they are.
+        error: What is added to each weight.
+        mean: The mean input over the photos, the tensor's own shape.
+    """
     if layer.name == "FULLY_CONNECTED":
         return np.asarray(error @ mean.reshape(-1, error.shape[1]).mean(axis=0))
     if layer.name == "TRANSPOSE_CONV":
