@@ -20,7 +20,6 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn.core import progress
-from edgecnn.quantize.grid import round_weights
 from edgecnn.quantize.plan import Layer as Decision
 from edgecnn.quantize.plan import Plan, Rounded
 from edgecnn.quantize.rounding import round_dense, round_depthwise
@@ -71,23 +70,26 @@ def _decide(stream: Stream, target: Target, decision: Decision) -> Decision:
     weights = _as_rows(layer, integers) * rounded.scales.astype(np.float64)[:, None]
     bias = _refitted(stream, target, layer, weights)
     return dataclasses.replace(
-        decision, rounding="compensated", rounded=Rounded(integers, rounded.scales, bias)
+        decision,
+        rounding="compensated",
+        rounded=dataclasses.replace(rounded, weights=integers, bias=bias),
     )
 
 
 def _integers(stream: Stream, target: Target, layer: Layer, rounded: Rounded) -> Array:
     exact = _as_rows(layer, layer.weights)
     if layer.name == "DEPTHWISE_CONV_2D":
-        found = round_depthwise(exact, rounded.scales, _own_covariances(stream, target, layer))
+        own = _own_covariances(stream, target, layer)
+        found = round_depthwise(exact, rounded.scales, own, limit=rounded.limit)
     elif exact.shape[1] > _MOST_INPUTS:
-        return round_weights(layer.weights, rounded.scales, layer.axis)
+        return rounded.weights
     else:
         groups = _groups(stream, layer)
         covariances = _covariances(stream, target, layer, groups)
         parts = np.split(exact, groups)
         scales = np.split(np.broadcast_to(rounded.scales, len(exact)), groups)
         rows = zip(parts, scales, covariances, strict=True)
-        found = np.concatenate([round_dense(*row) for row in rows])
+        found = np.concatenate([round_dense(*row, limit=rounded.limit) for row in rows])
     return _from_rows(layer, found)
 
 

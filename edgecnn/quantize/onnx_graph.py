@@ -15,11 +15,16 @@ _CONVOLUTIONS = ("Conv", "ConvTranspose")
 
 def simplify(graph: Any) -> None:
     """Merge biases, padding and saturating activations into their layers; in place."""
-    _merge_dense_bias(graph)
-    _merge_bias(graph)
+    merge_biases(graph)
     _merge_padding(graph)
     _reduce_to_maximum(graph)
     _drop_saturated_activations(graph)
+
+
+def merge_biases(graph: Any) -> None:
+    """Give each layer the constants that are added behind it; in place."""
+    _merge_dense_bias(graph)
+    _merge_bias(graph)
 
 
 def attribute(node: Any, name: str, default: Any) -> Any:

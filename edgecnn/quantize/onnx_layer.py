@@ -50,7 +50,7 @@ def follow(node: Any, weights: Array, rounded: Rounded, grid: Grid) -> Integers 
         grid: Of the layer's input.
     """
     axis = _axis(node)
-    integers = _in_onnx_layout(node, rounded.weights)
+    integers = in_onnx_layout(node, rounded.weights)
     if not fits(dataclasses.replace(rounded, weights=integers), weights, axis):
         return None
     scales = np.broadcast_to(rounded.scales, weights.shape[axis]).copy()
@@ -86,7 +86,7 @@ def _axis(node: Any) -> int:
     return 1 if node.op_type == "Gemm" and not attribute(node, "transB", 0) else 0
 
 
-def _in_onnx_layout(node: Any, weights: Array) -> Array:
+def in_onnx_layout(node: Any, weights: Array) -> Array:
     """Return weights in TFLite's layout as the node has them."""
     if node.op_type == "Gemm":
         return weights if attribute(node, "transB", 0) else weights.T

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+from collections.abc import Iterable
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -29,14 +30,21 @@ class Rounded:
     """Weights and bias of a layer on their integer grids.
 
     Attributes:
-        weights: int8 within -127..127, in the layout of the float file's own weights.
+        weights: int8 within -limit..limit, in the layout of the float file's own weights.
         scales: float32, [channels], or [1] where all channels share one.
         bias: float64, [channels], real values: writers round them to the accumulator's grid.
+        bits: Of a weight where it is stored.
     """
 
     weights: Array
     scales: Array
     bias: Array
+    bits: int = 8
+
+    @property
+    def limit(self) -> int:
+        """The largest integer: grids of weights are symmetric."""
+        return int(2 ** (self.bits - 1) - 1)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -90,6 +98,16 @@ class Plan:
     input: str
     input_shift: float = 0.0
 
+    def in_float(self, names: Iterable[str], *, why: str) -> Plan:
+        """Return the plan with some operations in float, for a reason."""
+        kept = {
+            name: dataclasses.replace(
+                self.layers[name], precision="float32", why=why, rounding=None, rounded=None
+            )
+            for name in names
+        }
+        return dataclasses.replace(self, layers={**self.layers, **kept})
+
     def to_json(self) -> str:
         """Return the plan as text that a person can read and `diff` can compare.
 
@@ -125,7 +143,7 @@ def _layer_row(layer: Layer) -> dict[str, Any]:
         scales = layer.rounded.scales.astype(np.float64)
         row |= {
             "rounding": layer.rounding,
-            "weight_bits": 8,
+            "weight_bits": layer.rounded.bits,
             "weight_scales": {"count": len(scales), "low": scales.min(), "high": scales.max()},
             "weight_hash": hashlib.sha256(layer.rounded.weights.tobytes()).hexdigest()[:16],
         }

@@ -37,53 +37,57 @@ def damped(covariance: Array) -> Array:
     return covariance + amount[..., None, None] * np.eye(covariance.shape[-1])
 
 
-def round_dense(weights: Array, scales: Array, covariance: Array) -> Array:
+def round_dense(weights: Array, scales: Array, covariance: Array, *, limit: int = _LIMIT) -> Array:
     """Round the weights of outputs that read the same inputs.
 
     Args:
         weights: [outputs, d] float.
         scales: [outputs], or [1] for one common scale.
         covariance: [d, d] of the inputs, not damped.
+        limit: The largest integer.
 
     Returns:
-        [outputs, d] int8 within -127..127.
+        [outputs, d] int8 within -limit..limit.
     """
     covariance = damped(covariance.astype(np.float64))
     steps = np.broadcast_to(scales.astype(np.float64), len(weights))
     exact = weights.astype(np.float64) / steps[:, None]
-    integers = _propagated(exact, covariance)
+    integers = _propagated(exact, covariance, limit)
     if len(weights) * float(len(covariance)) ** 2 <= _LARGEST_DESCENT:
-        integers = _descended(exact, integers, covariance)
-    return _better(exact, integers, covariance).astype(np.int8)
+        integers = _descended(exact, integers, covariance, limit)
+    return _better(exact, integers, covariance, limit).astype(np.int8)
 
 
-def round_depthwise(weights: Array, scales: Array, covariances: Array) -> Array:
+def round_depthwise(
+    weights: Array, scales: Array, covariances: Array, *, limit: int = _LIMIT
+) -> Array:
     """Round the weights of channels that each read an input of their own.
 
     Args:
         weights: [channels, d] float.
         scales: [channels], or [1].
         covariances: [channels, d, d], not damped.
+        limit: The largest integer.
 
     Returns:
-        [channels, d] int8 within -127..127.
+        [channels, d] int8 within -limit..limit.
     """
     covariances = damped(covariances.astype(np.float64))
     exact = weights.astype(np.float64) / scales.astype(np.float64).reshape(-1, 1)
     random = np.random.default_rng(0)
-    best = np.rint(exact).clip(-_LIMIT, _LIMIT)
+    best = np.rint(exact).clip(-limit, limit)
     least = _costs(exact, best, covariances)
     for start in range(_STARTS):
         jitter = random.uniform(-0.5, 0.5, exact.shape) if start else 0.0
-        found = np.rint(exact + jitter).clip(-_LIMIT, _LIMIT)
-        found = _descended_alone(exact, found, covariances)
+        found = np.rint(exact + jitter).clip(-limit, limit)
+        found = _descended_alone(exact, found, covariances, limit)
         costs = _costs(exact, found, covariances)
         better = costs < least
         best[better], least[better] = found[better], costs[better]
     return best.astype(np.int8)
 
 
-def _propagated(exact: Array, covariance: Array) -> Array:
+def _propagated(exact: Array, covariance: Array, limit: int) -> Array:
     """Round column by column, the largest input first; each error moves the columns to come."""
     order = np.argsort(-np.diagonal(covariance), kind="stable")
     factor = _factor_of_inverse(covariance[np.ix_(order, order)])
@@ -93,7 +97,7 @@ def _propagated(exact: Array, covariance: Array) -> Array:
         last = min(first + _BLOCK, rest.shape[1])
         errors = np.empty((len(rest), last - first))
         for column in range(first, last):
-            integers[:, column] = np.rint(rest[:, column]).clip(-_LIMIT, _LIMIT)
+            integers[:, column] = np.rint(rest[:, column]).clip(-limit, limit)
             error = (rest[:, column] - integers[:, column]) / factor[column, column]
             rest[:, column:last] -= np.outer(error, factor[column, column:last])
             errors[:, column - first] = error
@@ -109,7 +113,7 @@ def _factor_of_inverse(matrix: Array) -> Array:
     return np.linalg.solve(lower, np.eye(len(lower)))[::-1, ::-1]
 
 
-def _descended(exact: Array, integers: Array, covariance: Array) -> Array:
+def _descended(exact: Array, integers: Array, covariance: Array, limit: int) -> Array:
     """Move single integers while that makes the error smaller."""
     integers = integers.copy()
     slope = (integers - exact) @ covariance
@@ -118,7 +122,7 @@ def _descended(exact: Array, integers: Array, covariance: Array) -> Array:
         moved = False
         for column in range(exact.shape[1]):
             best = np.rint(integers[:, column] - slope[:, column] / diagonal[column])
-            change = best.clip(-_LIMIT, _LIMIT) - integers[:, column]
+            change = best.clip(-limit, limit) - integers[:, column]
             rows = np.flatnonzero(change)
             if len(rows):
                 integers[rows, column] += change[rows]
@@ -129,22 +133,22 @@ def _descended(exact: Array, integers: Array, covariance: Array) -> Array:
     return integers
 
 
-def _descended_alone(exact: Array, integers: Array, covariances: Array) -> Array:
+def _descended_alone(exact: Array, integers: Array, covariances: Array, limit: int) -> Array:
     """Do the same where each row has a covariance of its own."""
     slope = np.einsum("cd,cde->ce", integers - exact, covariances)
     diagonal = np.diagonal(covariances, axis1=1, axis2=2)
     for _ in range(_SWEEPS):
         for column in range(exact.shape[1]):
             best = np.rint(integers[:, column] - slope[:, column] / diagonal[:, column])
-            change = best.clip(-_LIMIT, _LIMIT) - integers[:, column]
+            change = best.clip(-limit, limit) - integers[:, column]
             integers[:, column] += change
             slope += change[:, None] * covariances[:, column]
     return integers
 
 
-def _better(exact: Array, integers: Array, covariance: Array) -> Array:
+def _better(exact: Array, integers: Array, covariance: Array, limit: int) -> Array:
     """Return the found integers, the nearest ones for rows in which those are no worse."""
-    nearest = np.rint(exact).clip(-_LIMIT, _LIMIT)
+    nearest = np.rint(exact).clip(-limit, limit)
     found, plain = (
         np.einsum("od,od->o", (candidate - exact) @ covariance, candidate - exact)
         for candidate in (integers, nearest)

@@ -25,7 +25,7 @@ _STREAM_BYTES = 600_000_000
 
 
 class Stream:
-    """The calibration photos on their way through the network, as integers.
+    """The calibration photos on their way through the network, as integers where it has grids.
 
     Attributes:
         photos: How many.
@@ -40,8 +40,9 @@ class Stream:
             for place, operator in enumerate(graph.operators)
             if touches_floats(self.model, operator)
         }
+        names = {i: name_of(graph.tensors[i]) for i in activations(self.model)}
         self.grids = {
-            i: plan.tensors[name_of(graph.tensors[i])].grid for i in activations(self.model)
+            i: plan.tensors[name].grid for i, name in names.items() if name in plan.tensors
         }
         self._last = {
             int(i): place for place in self.operators for i in graph.operators[place].inputs
@@ -52,7 +53,7 @@ class Stream:
     def enter(self, inputs: Iterable[Array]) -> None:
         """Take in photos, as many as memory allows."""
         entry = int(self.model.subgraphs[0].inputs[0])
-        grid, shift = self.grids[entry], self.plan.input_shift
+        grid, shift = self.grids.get(entry), self.plan.input_shift
         most = max(1, _STREAM_BYTES // self._peak())
         taken = [_on_grid(value + shift, grid) for value in itertools.islice(inputs, most)]
         self._values[entry], self.photos = np.stack(taken), len(taken)
@@ -72,19 +73,23 @@ class Stream:
 
     def real(self, index: int, photo: int) -> Array:
         """Return a tensor of one photo in real values."""
-        return _real(self._values[index][photo], self.grids[index])
+        return _real(self._values[index][photo], self.grids.get(index))
 
     def rows(self, layer: Layer, target: Target) -> Iterator[tuple[int, Array]]:
         """Yield each photo's number and the rows [P, taps, C] that the layer reads, float32."""
-        grid = self.grids[layer.data]
+        grid = self.grids.get(layer.data)
+        zero = grid.zero_point if grid else 0
         for photo, places in enumerate(target.places):
             value = self._values[layer.data][photo]
-            yield photo, _real(rows_of(layer, value, places, zero=grid.zero_point), grid)
+            yield photo, _real(rows_of(layer, value, places, zero=zero), grid)
 
     def _peak(self) -> int:
         """Return the most bytes that one photo's live tensors take."""
         tensors = self.model.subgraphs[0].tensors
-        sizes = {i: int(np.prod(tensors[i].shape)) for i in self.grids}
+        sizes = {
+            i: int(np.prod(tensors[i].shape)) * (1 if i in self.grids else 4)
+            for i in activations(self.model)
+        }
         born = {int(self.model.subgraphs[0].inputs[0]): -1}
         for place in self.operators:
             for i in self.model.subgraphs[0].operators[place].outputs:
@@ -95,10 +100,14 @@ class Stream:
         )
 
 
-def _on_grid(value: Array, grid: Grid) -> Array:
+def _on_grid(value: Array, grid: Grid | None) -> Array:
+    if grid is None:
+        return value
     integers = np.rint(value / np.float32(grid.scale)) + grid.zero_point
     return integers.clip(-128, 127).astype(np.int8)
 
 
-def _real(integers: Array, grid: Grid) -> Array:
+def _real(integers: Array, grid: Grid | None) -> Array:
+    if grid is None:
+        return integers
     return (integers.astype(np.float32) - grid.zero_point) * np.float32(grid.scale)

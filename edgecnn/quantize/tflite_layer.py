@@ -58,6 +58,16 @@ class Layer:
         return int(self.operator.inputs[self._places.data])
 
     @property
+    def weights_place(self) -> int:
+        """Where among its inputs the operation has its weights."""
+        return self._places.weights
+
+    @property
+    def input_channels(self) -> int:
+        """Of the tensor that the layer reads."""
+        return int(self.model.subgraphs[0].tensors[self.data].shape[-1])
+
+    @property
     def axis(self) -> int:
         """The channels' axis of the weights."""
         return self._places.axis or 0
