@@ -31,7 +31,7 @@ class Drawn:
     Attributes:
         examples: The photos, in an order of which each beginning is a fair sample.
         contents: What was on them.
-        pixels: [N, H, W, C] uint8; none where they would take too much memory.
+        pixels: [N, H, W, C] uint8, of the first; none where they would take too much memory.
         skipped: Photos that were passed over, unreadable.
     """
 
@@ -66,7 +66,12 @@ def calibration_note(chosen: Sequence[Example], *, seed: int) -> Calibration:
 
 
 def draw_calibration(
-    pool: Sequence[Example], how: Preprocessing, *, count: int, seed: int
+    pool: Sequence[Example],
+    how: Preprocessing,
+    *,
+    count: int,
+    seed: int,
+    kept: int | None = None,
 ) -> Drawn:
     """Draw photos and decode them once; the next ones replace those that can't be read.
 
@@ -77,6 +82,7 @@ def draw_calibration(
         how: The network's preprocessing.
         count: Photos wanted; fewer come where there are no more.
         seed: Of the draw.
+        kept: The pixels of so many of them are wanted; of all by default.
 
     Raises:
         InputError: not one photo can be read.
@@ -86,20 +92,21 @@ def draw_calibration(
         raise ValueError("at least one calibration photo is needed")
     order = interleaved(pool, seed=seed)
     reader = Reader(order, how, batch=min(count, 32), tolerated=1.0)
-    contents, chosen, kept = Contents(), list[Example](), list[Array]()
-    room = min(count, len(pool)) * int(np.prod(how.shape)) <= KEPT_BYTES
+    kept = min(count if kept is None else kept, len(pool))
+    room = kept * int(np.prod(how.shape)) <= KEPT_BYTES
+    contents, chosen, parts = Contents(), list[Example](), list[Array]()
     for batch in reader:
         pixels = batch.pixels[: count - len(chosen)]
+        if room and len(chosen) < kept:
+            parts.append(pixels[: kept - len(chosen)])
         chosen += [order[index] for index in batch.indices[: len(pixels)]]
         contents.add(pixels)
-        if room:
-            kept.append(pixels)
         if len(chosen) == count:
             break
     return Drawn(
         examples=tuple(chosen),
         contents=contents,
-        pixels=np.concatenate(kept) if room else None,
+        pixels=np.concatenate(parts) if room else None,
         skipped=tuple(reader.skipped),
     )
 

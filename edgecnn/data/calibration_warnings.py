@@ -64,11 +64,11 @@ class Contents:
     def warnings(self) -> Iterator[str]:
         """Yield what to know about the photos, a line each."""
         if self.blank > _BLANK_SHARE * self.photos:
-            yield f"{self.blank} of {self.photos} calibration photos are black or of one colour"
+            yield f"{self.blank} of {self.photos} photos are black or of one colour"
         if self.photos > 1 and self.different == 1:
-            yield f"all {self.photos} calibration photos are the same"
+            yield f"all {self.photos} photos are the same"
         elif self.different < _SAME_SHARE * self.photos:
-            yield f"only {self.different} of {self.photos} calibration photos differ"
+            yield f"only {self.different} of {self.photos} photos differ"
 
 
 def coverage_warnings(labels: Sequence[int], classes: Sequence[str]) -> Iterator[str]:

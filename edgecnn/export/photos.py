@@ -14,7 +14,6 @@ from edgecnn.core.artifact import Calibration, CalibrationPoint
 from edgecnn.core.checkpoint import Card
 from edgecnn.core.errors import InputError
 from edgecnn.data import Example, Skipped
-from edgecnn.data.calibration import Drawn
 
 Array: TypeAlias = npt.NDArray[Any]
 
@@ -170,46 +169,42 @@ def share_out(
         InputError: none can be read, there is nothing to be seen on them, or they are too few
             to keep some aside.
     """
-    spared = round(len(pool) * _KEPT_ASIDE)
-    aside = min(spared, _MAX_ASIDE) if wanted.compare_counts else 0
-    if judged_elsewhere:
-        spared = aside
+    share = round(len(pool) * _KEPT_ASIDE)
+    aside = min(share, _MAX_ASIDE) if wanted.compare_counts else 0
     if wanted.compare_counts and not aside:
         raise InputError(
             f"too few photos ({len(pool)}) to compare counts with",
             where=where,
             fix="give more of them, or --calibration-count a number",
         )
-    count = min(wanted.most, len(pool) - spared) + aside
-    drawn = data.draw_calibration(pool, card.preprocessing, count=count, seed=wanted.seed)
+    spared = aside if judged_elsewhere else share
+    most = min(wanted.most, len(pool) - spared)
+    judging = 0 if judged_elsewhere else _MAX_JUDGED
+    drawn = data.draw_calibration(
+        pool, card.preprocessing, count=most + aside + judging, kept=most, seed=wanted.seed
+    )
     data.refuse_blank(drawn.contents, where=where)
-    kept = len(drawn.examples) - min(aside, len(drawn.examples) // 2)
-    chosen, others = drawn.examples[:kept], drawn.examples[kept:]
+    readable = len(drawn.examples)
+    most = min(most, readable - min(spared, round(readable * _KEPT_ASIDE)))
+    chosen, others = drawn.examples[:most], drawn.examples[most:]
     note = data.calibration_note(chosen, seed=wanted.seed)
     return Photos(
         card=card,
         calibrating=chosen,
         calibration=dataclasses.replace(note, skipped=len(drawn.skipped)),
-        judging=tuple(_spare(pool, drawn) or others or chosen)[:_MAX_JUDGED],
+        judging=others[aside:] or others or chosen,
         split="calibration",
-        aside=others,
-        prepared=None if drawn.pixels is None else drawn.pixels[:kept],
+        aside=others[:aside],
+        prepared=None if drawn.pixels is None else drawn.pixels[:most],
         remarks=(*drawn.contents.warnings(), *_skipped(drawn.skipped)),
     )
-
-
-def _spare(pool: Sequence[Example], drawn: Drawn) -> list[Example]:
-    """Return the photos that were not drawn, but for those that can't be read."""
-    names = {example.name for example in drawn.examples}
-    unreadable = {photo.path for photo in drawn.skipped}
-    return [e for e in pool if e.name not in names and str(e.image) not in unreadable]
 
 
 def _skipped(photos: Sequence[Skipped]) -> Iterator[str]:
     """Yield how many photos could not be read; a path stays on the machine where it is one."""
     if photos:
         first = PurePath(photos[0].path).name
-        yield f"{len(photos)} calibration photos could not be read (as {first}): others stand in"
+        yield f"{len(photos)} photos could not be read (as {first}): others stand in for them"
 
 
 def _labelled(card: Card) -> list[Example]:

@@ -114,6 +114,17 @@ def test_many_large_photos_are_not_kept_in_memory(
     assert draw_calibration(arrays(20), HOW, count=11, seed=0).pixels is None
 
 
+def test_pixels_of_the_first_alone_are_kept_where_the_others_are_not_wanted(
+    arrays: Arrays,
+) -> None:
+    drawn = draw_calibration(arrays(80), HOW, count=70, kept=40, seed=0)
+    whole = draw_calibration(arrays(80), HOW, count=70, seed=0)
+    assert len(drawn.examples) == 70
+    assert drawn.pixels is not None
+    assert whole.pixels is not None
+    assert np.array_equal(drawn.pixels, whole.pixels[:40])
+
+
 def photos(*colours: int, textured: bool = False) -> Contents:
     contents = Contents()
     for colour in colours:
@@ -140,17 +151,17 @@ def test_one_photo_with_something_on_it_is_enough() -> None:
     contents = photos(*range(100, 140))
     contents.add(np.random.default_rng(0).integers(0, 256, (1, 6, 6, 3), dtype=np.uint8))
     refuse_blank(contents, where="roof")
-    assert list(contents.warnings()) == ["40 of 41 calibration photos are black or of one colour"]
+    assert list(contents.warnings()) == ["40 of 41 photos are black or of one colour"]
 
 
 @pytest.mark.parametrize(
     ("contents", "warning"),
     [
         (photos(*range(0, 200, 5), textured=True), []),
-        (photos(*[9] * 40, textured=True), ["all 40 calibration photos are the same"]),
+        (photos(*[9] * 40, textured=True), ["all 40 photos are the same"]),
         (
             photos(*[9, 19, 29, 39] * 10, textured=True),
-            ["only 4 of 40 calibration photos differ"],
+            ["only 4 of 40 photos differ"],
         ),
     ],
 )
