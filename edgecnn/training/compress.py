@@ -63,10 +63,13 @@ class Compression:
         for kernel, first in zip(self._kernels, self._begun_with, strict=True):
             target = sparsity_at(stage / _PRUNINGS, first=first, last=self._sparsity)
             kernel.assign(pruned(kernel.numpy(), target))
+        for kernel, centroids in zip(self._kernels, self._centroids, strict=True):
+            if centroids is not None:
+                centroids.assign(settled(_present(kernel.numpy()), centroids.numpy()))
 
     def hold(self) -> list[Any]:
         """Put the clustered weights in the place of the free ones, which it returns."""
-        free = [tf.identity(kernel.value) for kernel in self._kernels]
+        free = [tf.identity(kernel) for kernel in self._kernels]
         for kernel, weights, centroids in zip(self._kernels, free, self._centroids, strict=True):
             if centroids is not None:
                 kernel.assign(_clustered(weights, centroids))
@@ -80,7 +83,7 @@ class Compression:
     def settle(self, free: Sequence[Any]) -> None:
         """Keep zero what was zero before the optimizer's step, and move the centroids along."""
         for kernel, before, centroids in zip(self._kernels, free, self._centroids, strict=True):
-            after = tf.where(before == 0.0, 0.0, kernel.value)
+            after = tf.where(before == 0.0, 0.0, tf.convert_to_tensor(kernel))
             kernel.assign(after)
             if centroids is not None:
                 centroids.assign(_recentred(after, centroids))
@@ -96,7 +99,7 @@ class Compression:
             place = places[id(kernel)]
             weights = np.where(kernel.numpy() == 0.0, np.float32(0.0), values[place])
             if centroids is not None:
-                nearest = settled(weights[weights != 0.0], centroids.numpy())
+                nearest = settled(_present(weights), centroids.numpy())
                 weights = _snapped(weights, nearest)
             result[place] = weights
         return result
@@ -104,7 +107,7 @@ class Compression:
     def _first_centroids(self, kernel: Array) -> Any:
         with_zero = bool(self._sparsity) or not kernel.all()
         count = self._clusters - with_zero
-        weights = kernel[kernel != 0.0]
+        weights = _present(kernel)
         if not self._clusters or weights.size <= count:
             return None
         start = np.linspace(weights.min(), weights.max(), count)
@@ -137,25 +140,43 @@ def zero_share(weights: Array) -> float:
 
 
 def settled(weights: Array, centroids: Array) -> Array:
-    """Return sorted centroids after k-means on one dimension; an empty cluster stays.
+    """Return sorted centroids after k-means on one dimension.
+
+    A centroid without weights goes where they are farthest from theirs.
 
     Args:
         weights: Any shape.
         centroids: [k], ascending.
     """
     ordered = np.sort(weights, axis=None).astype(np.float64)
-    sums = np.concatenate([[0.0], np.cumsum(ordered)])
+    powers = [np.concatenate([[0.0], np.cumsum(ordered**power)]) for power in (1, 2)]
     centroids = centroids.astype(np.float64)
     for _ in range(_ROUNDS):
         edges = np.searchsorted(ordered, _between(centroids))
         bounds = np.concatenate([[0], edges, [ordered.size]])
         counts = np.diff(bounds)
-        means = np.diff(sums[bounds]) / np.maximum(counts, 1)
+        sums, squares = (np.diff(power[bounds]) for power in powers)
+        means = sums / np.maximum(counts, 1)
         moved = np.where(counts > 0, means, centroids)
+        moved = _refilled(moved, counts, squares - sums * means)
         if np.allclose(moved, centroids, rtol=1e-6, atol=0.0):
             break
         centroids = moved
     return centroids.astype(np.float32)
+
+
+def _refilled(centroids: Array, counts: Array, errors: Array) -> Array:
+    """Put one empty cluster's centroid into the cluster with the largest error."""
+    worst = int(np.argmax(errors))
+    if counts.all() or errors[worst] <= 1e-9 * errors.sum() or counts[worst] < 2:
+        return centroids
+    moved = centroids.copy()
+    moved[np.argmin(counts)] = centroids[worst] + np.sqrt(errors[worst] / counts[worst])
+    return np.sort(moved)
+
+
+def _present(weights: Array) -> Array:
+    return weights[weights != 0.0]
 
 
 def _between(centroids: Any) -> Any:
