@@ -33,20 +33,24 @@ from edgecnn.core.errors import InputError, unknown
 from edgecnn.core.runner import Runner
 from edgecnn.data import Example
 from edgecnn.export.checks import check_file
+from edgecnn.export.ladder import Climb, Rung, climb
 from edgecnn.export.photo_count import settle, still_gaining
 from edgecnn.export.photos import Count, Photos, choose_photos
+from edgecnn.export.rungs import rung_of, rungs
 from edgecnn.export.writers import Writers, file_output
 from edgecnn.quantize import SCHEMES
 from edgecnn.quantize import onnx as onnx_int8
-from edgecnn.quantize.plan import Rounding
+from edgecnn.quantize.plan import Plan, Rounding
 from edgecnn.quantize.quantized import Quantized
 from edgecnn.quantize.ranges import METHODS, Method
+from edgecnn.quantize.schemes import takes_photos
 from edgecnn.runtime import load, metadata
 
 Array: TypeAlias = npt.NDArray[Any]
 
 EXPORT_SCHEMA = "edgecnn/export/1"
 ROWS_FILE = "export.json"
+LADDER_FILE = "ladder.json"
 
 _SATURATION_PHOTOS = 32
 # Rounding alone changes up to about 5 % of close answers between optimized and plain
@@ -69,10 +73,11 @@ class Options:
             photos kept aside gain nothing.
         calibration_curve: Measure fewer calibration photos too, for the manifest.
         ranges: How int8 activations get their ranges from the photos.
-        rounding: How int8 weights become integers: "compensated" makes up for its errors on
-            the calibration photos; "nearest" is quicker.
+        rounding: How weights in 8 or 4 bits become integers: "compensated" makes up for its
+            errors on the calibration photos; "nearest" is quicker.
         seed: Of the draw of calibration photos.
         onnx_form: Of int8 ONNX files.
+        max_drop: Points of top-1 that int8 may lose: the ladder is climbed until it doesn't.
         force: Replace files of the same name.
     """
 
@@ -86,6 +91,7 @@ class Options:
     rounding: Rounding = "compensated"
     seed: int = 0
     onnx_form: OnnxForm = "qdq"
+    max_drop: float | None = None
     force: bool = False
 
     def __post_init__(self) -> None:
@@ -163,6 +169,8 @@ def export_network(
 def _write_all(exporter: _Exporter, rows: dict[str, dict[str, Any]]) -> list[Artifact]:
     out, options = exporter.out, exporter.options
     artifacts = []
+    if options.max_drop is not None and any(scheme == "int8" for _, scheme in options.files):
+        exporter.climb(options.max_drop)
     with progress.bar("exporting", total=len(options.files)) as advance:
         for suffix, scheme in options.files:
             artifact = exporter.write(suffix, scheme)
@@ -195,12 +203,61 @@ class _Exporter:
     def write(self, suffix: Format, scheme: Scheme) -> Artifact:
         """Make, check, measure and store one file."""
         started = time.perf_counter()
-        io: Io = self.options.io if scheme == "int8" else "float32"
         path = self.out / file_name(self.card.name, scheme, suffix)
+        made, about = self._draft(suffix, scheme, path)
+        content = metadata.embed(made.content, about)
+        measured = self._measure(content, path.name)
+        warnings = self._warnings(made, about, measured)
+        about = dataclasses.replace(about, measured=measured, warnings=warnings)
+        content = metadata.embed(made.content, about)
+        files.write_bytes(path, content)
+        return Artifact(
+            path=path,
+            metadata=about,
+            bytes=len(content),
+            sha256=files.sha256(path),
+            seconds=time.perf_counter() - started,
+        )
+
+    def climb(self, limit_points: float) -> Climb:
+        """Let the int8 files follow the first plan that keeps the drop within a budget."""
+        formats = [suffix for suffix, scheme in self.options.files if scheme == "int8"]
+        floats = {suffix: self._trial(suffix, "float32") for suffix in formats}
+        photo = next(iter(self.photos.pixels()))
+
+        def judge(name: str, plan: Plan) -> Rung:
+            self.writers.plan = plan
+            made = {suffix: self._trial(suffix, "int8") for suffix in formats}
+            return rung_of(name, made, floats, self._judged, photo)
+
+        calibration = self.photos.calibration
+        climbed, self.writers.plan = climb(
+            rungs(self.writers),
+            judge,
+            limit_points=limit_points,
+            record=self.out / LADDER_FILE,
+            key=f"{self.card.model_sha256} {calibration and calibration.hash} {formats}",
+        )
+        return climbed
+
+    def _trial(self, suffix: Format, scheme: Scheme) -> bytes:
+        """Return a file that isn't kept."""
+        made, about = self._draft(suffix, scheme, self.out / f"trial.{suffix}")
+        return metadata.embed(made.content, about)
+
+    def _draft(self, suffix: Format, scheme: Scheme, path: Path) -> tuple[Quantized, FileMetadata]:
+        """Make and check one file's content; return also what it is to say about itself."""
+        io: Io = self.options.io if scheme == "int8" else "float32"
         made = self.writers.make(suffix, scheme, io)
-        content, in_float = made.content, made.float_operations
-        opcodes = check_file(content, suffix, scheme=scheme, io=io, where=path, in_float=in_float)
-        about = FileMetadata(
+        opcodes = check_file(
+            made.content,
+            suffix,
+            scheme=scheme,
+            io=io,
+            where=path,
+            in_float=made.float_operations,
+        )
+        return made, FileMetadata(
             name=self.card.name,
             task=self.card.task,
             classes=self.card.classes,
@@ -211,34 +268,23 @@ class _Exporter:
             input=self.writers.file_input(scheme, io),
             output=file_output(scheme, io),
             source_sha256=self.card.model_sha256,
-            calibration=self._calibration() if scheme == "int8" else None,
+            calibration=self._calibration(scheme),
             versions=_versions(),
             opcodes=opcodes,
             data=_nameless(self.card.data),
         )
-        measured = self._measure(metadata.embed(content, about), path.name)
-        warnings = self._warnings(made, about, measured)
-        if in_float:
-            warnings += (f"computed in float, for want of an int8 kernel: {', '.join(in_float)}",)
-        about = dataclasses.replace(about, measured=measured, warnings=warnings)
-        content = metadata.embed(content, about)
-        files.write_bytes(path, content)
-        return Artifact(
-            path=path,
-            metadata=about,
-            bytes=len(content),
-            sha256=files.sha256(path),
-            seconds=time.perf_counter() - started,
-        )
 
-    def _calibration(self) -> Calibration | None:
+    def _calibration(self, scheme: Scheme) -> Calibration | None:
+        if not takes_photos(scheme, self.options.rounding):
+            return None
         note = self.photos.calibration
         return note and dataclasses.replace(note, ranges=self.options.ranges)
 
     def _measure(self, content: bytes, name: str) -> Measured | None:
-        """Compare the file's answers with the checkpoint's."""
-        if not self.judging:
-            return None
+        """Compare the file's answers with the checkpoint's, where there are photos to."""
+        return self._judged(content, name) if self.judging else None
+
+    def _judged(self, content: bytes, name: str) -> Measured:
         with tempfile.TemporaryDirectory(prefix="edgecnn-") as folder:
             path = Path(folder) / name
             files.write_bytes(path, content)
@@ -258,6 +304,8 @@ class _Exporter:
         self, made: Quantized, about: FileMetadata, measured: Measured | None
     ) -> tuple[str, ...]:
         warnings = []
+        if made.float_operations:
+            warnings.append(f"computed in float: {', '.join(made.float_operations)}")
         if measured is not None and measured.agreement_pct < _LOW_AGREEMENT_PCT:
             warnings.append(
                 f"only {measured.agreement_pct:.1f} % of {measured.n} answers are the checkpoint's"
@@ -292,7 +340,7 @@ class _Exporter:
 
 def _exporter(checkpoint: Checkpoint, out: Path, options: Options) -> _Exporter:
     card = checkpoint.card
-    needs_ranges = any(scheme == "int8" for _, scheme in options.files)
+    needs_ranges = any(takes_photos(scheme, options.rounding) for _, scheme in options.files)
     photos = choose_photos(
         card,
         source=options.calibration,

@@ -5,11 +5,12 @@ from __future__ import annotations
 import copy
 import dataclasses
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import Any, TypeAlias
 
 import keras
+import numpy as np
 import numpy.typing as npt
 
 from edgecnn.convert import onnx as to_onnx
@@ -21,6 +22,7 @@ from edgecnn.core.artifact import FileInput, FileOutput, Format, Io, OnnxForm, S
 from edgecnn.core.normalization import Normalization, same_for_all
 from edgecnn.quantize import onnx as onnx_int8
 from edgecnn.quantize import tflite as tflite_int8
+from edgecnn.quantize import weight_only_onnx, weight_only_tflite
 from edgecnn.quantize.compensate import compensate
 from edgecnn.quantize.grid import input_grid
 from edgecnn.quantize.observe import settling_warning
@@ -29,7 +31,9 @@ from edgecnn.quantize.plan import Plan, Rounding
 from edgecnn.quantize.planning import make_plan
 from edgecnn.quantize.quantized import Quantized
 from edgecnn.quantize.ranges import Method
+from edgecnn.quantize.schemes import WEIGHT_ONLY
 from edgecnn.quantize.twins import translate
+from edgecnn.quantize.weight_only import plan_weights
 
 Array: TypeAlias = npt.NDArray[Any]
 
@@ -60,13 +64,15 @@ class Writers:
     ranges: Method = "minmax"
     onnx_form: OnnxForm = "qdq"
     unsettled: str | None = dataclasses.field(default=None, init=False)
+    _weight_plans: dict[int, Plan] = dataclasses.field(default_factory=dict, init=False)
 
     def calibrated(self, photos: Callable[[], Iterable[Array]]) -> Writers:
         """Return the same for other calibration photos; the graphs are shared."""
-        _ = self._float_tflite  # made once, for all copies
+        _ = self.float_tflite  # made once, for all copies
         other = copy.copy(self)
         other.photos = photos
         vars(other).pop("plan", None)
+        other._weight_plans = {}
         return other
 
     def make(self, suffix: Format, scheme: Scheme, io: Io) -> Quantized:
@@ -74,16 +80,36 @@ class Writers:
         if suffix == "ort":
             made = self.make("onnx", scheme, io)
             return dataclasses.replace(made, content=to_ort.from_onnx(made.content))
-        if scheme == "int8":
-            made = self._int8(suffix, io)
-            if suffix != "onnx" or self.onnx_form == "qdq":
-                return made
-            twin = made.content
-            return dataclasses.replace(made, content=integer_form(twin), twin=twin)
-        if suffix == "onnx":
-            data = to_onnx.float32(self._pixels)
-            return Quantized(onnx_int8.float16(data) if scheme == "float16" else data, ())
-        return Quantized(getattr(to_tflite, scheme)(self._pixels), ())
+        if scheme != "int8":
+            return Quantized(self._floats(suffix, scheme), ())
+        made = self._int8(suffix, io)
+        if suffix != "onnx" or self.onnx_form == "qdq":
+            return made
+        return dataclasses.replace(made, content=integer_form(made.content), twin=made.content)
+
+    def _floats(self, suffix: Format, scheme: Scheme) -> bytes:
+        """Return a file that computes in float, whatever its weights are stored in."""
+        if scheme in WEIGHT_ONLY:
+            return self._stored(suffix, WEIGHT_ONLY[scheme])
+        if suffix == "tflite":
+            return bytes(getattr(to_tflite, scheme)(self._pixels))
+        data = to_onnx.float32(self._pixels)
+        return onnx_int8.float16(data) if scheme == "float16" else data
+
+    def _stored(self, suffix: Format, bits: int) -> bytes:
+        """Return the float file with its weights in few bits; both formats have the same ones."""
+        floats = to_tflite.float32(self._pixels)
+        if bits not in self._weight_plans:
+            inputs = None if self.rounding == "nearest" else self._photos_in_float
+            self._weight_plans[bits] = plan_weights(floats, bits=bits, inputs=inputs)
+        plan = self._weight_plans[bits]
+        if suffix == "tflite":
+            return weight_only_tflite.store_weights(floats, plan)
+        return weight_only_onnx.store_weights(to_onnx.float32(self._pixels), floats, plan)
+
+    def _photos_in_float(self) -> Iterator[Array]:
+        """Yield the calibration photos as a float file takes them."""
+        return (photo.astype(np.float32) for photo in self.photos())
 
     @cached_property
     def _pixels(self) -> Frozen:
@@ -105,16 +131,16 @@ class Writers:
 
     def _int8(self, suffix: Format, io: Io) -> Quantized:
         if suffix == "tflite":
-            return tflite_int8.quantize(self._float_tflite, self.plan, io=io)
+            return tflite_int8.quantize(self.float_tflite, self.plan, io=io)
         grid, shift = input_grid(self._normalized[1])
         data = to_onnx.float32(self._normalized[0])
-        first = next(tflite_int8.activations_of(self._float_tflite, self._inputs()))
-        same = next(onnx_int8.activations_of(data, self._inputs()))
+        first = next(tflite_int8.activations_of(self.float_tflite, self.inputs()))
+        same = next(onnx_int8.activations_of(data, self.inputs()))
         decided = translate(self.plan, first, same)
         # Where the plan says it all one photo is enough: it tells which tensors are floats.
         count = None if onnx_int8.undecided(data, decided) else 1
         seen = onnx_int8.observe(
-            data, itertools.islice(self._inputs(), count), method=self.ranges
+            data, itertools.islice(self.inputs(), count), method=self.ranges
         ).tensors
         return onnx_int8.quantize(
             data, seen, input_grid=grid, input_shift=shift, io=io, decided=decided
@@ -123,19 +149,25 @@ class Writers:
     @cached_property
     def plan(self) -> Plan:
         """The decisions that the int8 files of both formats follow."""
+        return self.planned(self.rounding, self.ranges)
+
+    def planned(self, rounding: Rounding, ranges: Method, *, in_float: Sequence[str] = ()) -> Plan:
+        """Return the plan that a rounding, a choice of ranges and operations in float give."""
         grid, shift = input_grid(self._normalized[1])
-        seen = tflite_int8.observe(self._float_tflite, self._inputs(), method=self.ranges).tensors
+        seen = tflite_int8.observe(self.float_tflite, self.inputs(), method=ranges).tensors
         self.unsettled = settling_warning(seen)
-        plan = make_plan(self._float_tflite, seen, input_grid=grid, input_shift=shift)
-        if self.rounding == "nearest":
+        plan = make_plan(self.float_tflite, seen, input_grid=grid, input_shift=shift)
+        plan = plan.in_float(in_float, why="sensitive: float keeps the drop within the budget")
+        if rounding == "nearest":
             return plan
-        return compensate(self._float_tflite, plan, self._inputs)
+        return compensate(self.float_tflite, plan, self.inputs)
 
     @cached_property
-    def _float_tflite(self) -> bytes:
+    def float_tflite(self) -> bytes:
+        """The float file behind the normalization, on which plans are made."""
         return to_tflite.float32(self._normalized[0])
 
-    def _inputs(self) -> Iterator[Array]:
+    def inputs(self) -> Iterator[Array]:
         """Yield the calibration photos as the graph without normalization takes them."""
         normalization = self._normalized[1]
         return (normalization.apply(photo) for photo in self.photos())

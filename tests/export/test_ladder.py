@@ -1,0 +1,85 @@
+"""The search for as little precision as a budget allows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edgecnn.core.errors import InputError
+
+pytestmark = pytest.mark.tensorflow
+
+DROPS = {"nearest": 2.0, "compensated": 0.6, "mixed": 0.2, "trained": 0.4}
+
+
+def search(folder: Path, limit: float, *, key: str = "model photos") -> tuple[Any, str, list[str]]:
+    """Climb a ladder whose rungs lose what `DROPS` says; return also which were measured."""
+    from edgecnn.export.ladder import Rung, climb
+
+    measured: list[str] = []
+
+    def judge(name: str, plan: Any) -> Rung:
+        measured.append(name)
+        return Rung(
+            name=name,
+            drop_points=DROPS[name],
+            agreement_pct=100 - DROPS[name],
+            bytes=1000,
+            latency_ms=1.0,
+            float_latency_ms=2.0,
+        )
+
+    found, plan = climb(
+        iter([(name, lambda name=name: f"plan of {name}") for name in DROPS]),
+        judge,
+        limit_points=limit,
+        record=folder / "ladder.json",
+        key=key,
+    )
+    return found, plan, measured
+
+
+@pytest.mark.parametrize(
+    ("limit", "name"), [(5.0, "nearest"), (1.0, "compensated"), (0.3, "mixed")]
+)
+def test_the_first_rung_within_the_budget_is_taken(tmp_path: Path, limit: float, name: str) -> None:
+    found, plan, measured = search(tmp_path, limit)
+    assert found.reached
+    assert plan == f"plan of {name}"
+    assert measured == list(DROPS)[: list(DROPS).index(name) + 1]
+
+
+def test_the_best_is_kept_where_none_suffices(tmp_path: Path) -> None:
+    found, plan, measured = search(tmp_path, 0.1)
+    assert not found.reached
+    assert plan == "plan of mixed"
+    assert measured == list(DROPS)
+
+
+def test_rungs_that_were_measured_are_not_measured_again(tmp_path: Path) -> None:
+    search(tmp_path, 1.0)
+    found, plan, measured = search(tmp_path, 0.3)
+    assert measured == ["mixed"]
+    assert [rung.name for rung in found.rungs] == ["nearest", "compensated", "mixed"]
+    assert plan == "plan of mixed"
+
+
+def test_another_model_or_other_photos_begin_anew(tmp_path: Path) -> None:
+    search(tmp_path, 1.0)
+    assert search(tmp_path, 1.0, key="another")[2] == ["nearest", "compensated"]
+
+
+def test_a_record_of_another_kind_is_named(tmp_path: Path) -> None:
+    (tmp_path / "ladder.json").write_text('{"schema": "edgecnn/export/1"}')
+    with pytest.raises(InputError, match="ladder.json"):
+        search(tmp_path, 1.0)
+
+
+def test_a_rung_says_what_it_gained_and_what_it_costs(tmp_path: Path) -> None:
+    found, _, _ = search(tmp_path, 5.0)
+    assert found.best.to_text() == (
+        "nearest: drop +2.00 points, 98.00 % of the answers as in float, 0.00 MB, "
+        "0.50 of float's latency"
+    )
