@@ -14,7 +14,7 @@ from edgecnn.core.errors import InputError
 from edgecnn.core.memory import peak_rss_mb
 
 if TYPE_CHECKING:
-    from edgecnn.core.artifact import Artifact, Scheme
+    from edgecnn.core.artifact import Artifact, Calibration, Scheme
 
 # Flag and scheme, smallest error first.
 _SCHEMES: dict[Scheme, str] = {
@@ -185,7 +185,13 @@ def export(args: argparse.Namespace) -> Outcome:
     }
     broken = [] if args.max_drop is None else _dropped(artifacts, args.max_drop)
     remark = f"check failed: {'; '.join(broken)}" if broken else ""
-    return Outcome(data, lambda: _view(args, artifacts), exit_code=int(bool(broken)), remark=remark)
+    drawing = _draw_curve(artifacts)
+    return Outcome(
+        data,
+        lambda: _view(args, artifacts, drawing),
+        exit_code=int(bool(broken)),
+        remark=remark,
+    )
 
 
 def _schemes(args: argparse.Namespace) -> tuple[Scheme, ...]:
@@ -217,12 +223,34 @@ def _dropped(artifacts: list[Artifact], limit_points: float) -> list[str]:
     return lines
 
 
-def _view(args: argparse.Namespace, artifacts: list[Artifact]) -> list[Any]:
+def _calibration_curve(artifacts: list[Artifact]) -> Calibration | None:
+    """Return the calibration of which other counts were tried, or None."""
+    notes = (artifact.metadata.calibration for artifact in artifacts)
+    return next((note for note in notes if note and note.curve), None)
+
+
+def _draw_curve(artifacts: list[Artifact]) -> Path | None:
+    """Write the drawing of the calibration counts beside the files, where some were tried."""
+    from edgecnn.core import files
+    from edgecnn.report.calibration import calibration_svg
+
+    if (curve := _calibration_curve(artifacts)) is None:
+        return None
+    name = artifacts[0].metadata.name
+    path = artifacts[0].path.with_name(f"{name}-calibration.svg")
+    files.write_text(path, calibration_svg(curve, name=name))
+    return path
+
+
+def _view(args: argparse.Namespace, artifacts: list[Artifact], drawing: Path | None) -> list[Any]:
+    from edgecnn.report.calibration import calibration_table
     from edgecnn.report.text import export_table
 
     rows = [artifact.to_row() for artifact in artifacts]
+    curve = _calibration_curve(artifacts)
+    shown: list[Any] = [] if curve is None else [calibration_table(curve), f"drawing: {drawing}"]
     notes = [f"note: {row['path']}: {note}" for row in rows for note in row["warnings"]]
     next_line = f"next: edgecnn verify {args.out}/* --against {args.checkpoint} --data DATA"
     if any(artifact.metadata.arch == "foreign" for artifact in artifacts):
         next_line = f"next: edgecnn predict {artifacts[-1].path} PHOTO"
-    return [export_table(rows), *notes, next_line]
+    return [export_table(rows), *shown, *notes, next_line]
