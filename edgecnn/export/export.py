@@ -35,7 +35,7 @@ from edgecnn.data import Example
 from edgecnn.export.checks import check_file
 from edgecnn.export.ladder import Climb, Rung, climb
 from edgecnn.export.photo_count import settle, still_gaining
-from edgecnn.export.photos import Count, Photos, choose_photos
+from edgecnn.export.photos import Count, Photos, Wanted, choose_photos
 from edgecnn.export.rungs import rung_of, rungs
 from edgecnn.export.writers import Writers, file_output
 from edgecnn.quantize import SCHEMES
@@ -117,9 +117,10 @@ class Options:
             )
 
     @property
-    def compares_counts(self) -> bool:
-        """Whether other counts of calibration photos are tried."""
-        return self.calibration_curve or self.calibration_count == "auto"
+    def wanted(self) -> Wanted:
+        """Which photos calibrate, and whether other counts of them are tried."""
+        curve = self.calibration_curve or self.calibration_count == "auto"
+        return Wanted(count=self.calibration_count, seed=self.seed, compare_counts=curve)
 
     @property
     def files(self) -> list[tuple[Format, Scheme]]:
@@ -344,9 +345,7 @@ def _exporter(checkpoint: Checkpoint, out: Path, options: Options) -> _Exporter:
     photos = choose_photos(
         card,
         source=options.calibration,
-        count=options.calibration_count if needs_ranges else 0,
-        seed=options.seed,
-        compare_counts=options.compares_counts,
+        wanted=options.wanted if needs_ranges else None,
     )
     writers = Writers(
         zoo.restore(checkpoint),
@@ -365,7 +364,7 @@ def _counted(
     options: Options, photos: Photos, writers: Writers, runner: Runner | None
 ) -> tuple[Photos, Writers]:
     """Return the photos to calibrate with after trying counts, where that is asked for."""
-    if not (options.compares_counts and photos.aside and runner):
+    if not (photos.aside and runner):
         return photos, writers
     wanted = None if options.calibration_count == "auto" else options.calibration_count
     return settle(writers, photos, runner, wanted=wanted)

@@ -73,8 +73,7 @@ def export_foreign(model: Model, out: Path, options: Options) -> list[Artifact]:
     photos = choose_photos(
         card,
         source=options.calibration,
-        count=options.calibration_count,
-        seed=options.seed,
+        wanted=options.wanted,
         needs_ranges=any(scheme == "int8" for _, scheme in options.files),
     )
     writers = ForeignWriters(
@@ -82,6 +81,7 @@ def export_foreign(model: Model, out: Path, options: Options) -> list[Artifact]:
         normalization,
         photos.pixels,
         rounding=options.rounding,
+        ranges=options.ranges,
         onnx_form=options.onnx_form,
         is_bgr=model.is_bgr,
     )

@@ -115,33 +115,23 @@ class Photos:
         return (*data.coverage_warnings(labels, self.card.classes), *self.remarks)
 
 
-def choose_photos(
-    card: Card,
-    *,
-    source: str | None,
-    count: Count,
-    seed: int,
-    compare_counts: bool = False,
-) -> Photos:
+def choose_photos(card: Card, *, source: str | None, wanted: Wanted | None) -> Photos:
     """Choose the photos of an export.
 
     Args:
         card: Of the checkpoint.
         source: DATA to calibrate with; the training part of the checkpoint's data when None.
-        count: Calibration photos; 0 when no scheme needs any, "auto" for `MOST`.
-        seed: Of their draw.
-        compare_counts: See `Wanted`; "auto" does in any case.
+        wanted: Which of them calibrate; None when no scheme needs any.
 
     Raises:
         InputError: calibration photos are wanted, and there are none; see also `share_out`.
     """
     labelled = _labelled(card)
-    if not count:
+    if wanted is None:
         return Photos(
             card=card, calibrating=(), calibration=None, judging=tuple(labelled), split="val"
         )
     pool, where = _calibration_pool(card, source)
-    wanted = Wanted(count=count, seed=seed, compare_counts=compare_counts or count == "auto")
     photos = share_out(card, pool, wanted, where=where, judged_elsewhere=bool(labelled))
     if labelled:
         return dataclasses.replace(photos, judging=tuple(labelled), split="val")

@@ -45,11 +45,11 @@ def card(source: Path | None = None, classes: tuple[str, ...] = CLASSES) -> Card
     )
 
 
-def photos(count, **options):
-    from edgecnn.export.photos import choose_photos
+def photos(count, *, of=None, source=None, compare_counts=False):
+    from edgecnn.export.photos import Wanted, choose_photos
 
-    chosen = {"card": card(), "source": None, "seed": 0, **options}
-    return choose_photos(chosen.pop("card"), count=count, **chosen)
+    wanted = Wanted(count=count, seed=0, compare_counts=compare_counts or count == "auto")
+    return choose_photos(of or card(), source=source, wanted=wanted if count else None)
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def names(examples) -> set[str]:
 
 
 def test_training_photos_calibrate_and_validation_photos_judge(photo_folder):
-    found = photos(20, card=card(photo_folder))
+    found = photos(20, of=card(photo_folder))
     parts = open_data(str(photo_folder)).parts
     assert names(found.calibrating) <= names(parts["train"])
     assert names(found.judging) == names(parts["val"])
@@ -77,7 +77,7 @@ def test_no_scheme_that_needs_ranges_needs_photos():
 
 @pytest.mark.parametrize("labelled", [True, False])
 def test_no_photo_has_two_uses(photo_folder, labelled):
-    known = {"card": card(photo_folder)} if labelled else {"source": str(photo_folder)}
+    known = {"of": card(photo_folder)} if labelled else {"source": str(photo_folder)}
     found = photos(20, compare_counts=True, **known)
     used = [*found.calibrating, *found.aside, *found.judging]
     assert len(found.aside) >= 8
