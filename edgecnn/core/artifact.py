@@ -14,7 +14,9 @@ from edgecnn.core.checkpoint import DataManifest, Task
 from edgecnn.core.image import Preprocessing
 
 Format: TypeAlias = Literal["tflite", "onnx", "ort"]
-Scheme: TypeAlias = Literal["float32", "float16", "dynamic", "int8", "int16x8"]
+Scheme: TypeAlias = Literal[
+    "float32", "float16", "weights8", "weights4", "dynamic", "int16x8", "int8"
+]
 Io: TypeAlias = Literal["uint8", "int8", "float32"]
 OnnxForm: TypeAlias = Literal["qdq", "integer"]
 """How an 8-bit ONNX file says it: float operations between conversions, or integer ones."""

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection
 from pathlib import Path
 
 from edgecnn.core.artifact import Format, Io, Scheme
 from edgecnn.core.errors import CheckFailed
-from edgecnn.runtime import onnx, tflite
+from edgecnn.quantize.schemes import WEIGHT_ONLY
+from edgecnn.runtime import arena, onnx, operations, tflite
 from edgecnn.runtime.inspect import read_ort
 from edgecnn.runtime.tflite import Graph
 
+_FEW = 0.1  # of all weights may be float: those of layers that a format has no such form of
 # They lead from integers to floats or back; what they lead to is what counts.
 _BETWEEN = {"DEQUANTIZE", "QUANTIZE", "DequantizeLinear", "QuantizeLinear"}
 
@@ -38,7 +41,8 @@ def check_file(
         Operation name to highest version (TFLite), or the operator sets' versions (ONNX).
 
     Raises:
-        CheckFailed: a wrong input or output type, or a float island in an int8 file.
+        CheckFailed: a wrong input or output type, a float island in an integer file, or
+            weights stored in another type than the scheme's.
     """
     read = {"tflite": tflite.read, "onnx": onnx.read, "ort": read_ort}[suffix]
     graph = read(data, where=where)
@@ -47,13 +51,56 @@ def check_file(
     if types != {io}:
         problem = f"its input and output are {', '.join(sorted(types))}, not {io}"
     elif scheme == "int8":
-        floats = _float_operations(graph)
-        wrong = [name for name in floats if name not in _BETWEEN | {*in_float}]
-        if wrong or (floats and not in_float and io != "float32"):
-            problem = f"{len(floats)} of its {len(graph.operators)} operations compute in float"
+        problem = _in_float(graph, io=io, allowed=in_float)
+    elif scheme == "int16x8":
+        problem = _in_float(graph, io=io, allowed=in_float) or _of_other_width(graph)
+    elif scheme in WEIGHT_ONLY:
+        problem = _other_weights(graph, f"int{WEIGHT_ONLY[scheme]}")
     if problem:
         raise CheckFailed(f"{where.name} is not the {scheme} file it should be: {problem}")
     return graph.opcodes
+
+
+def _in_float(graph: Graph, *, io: Io, allowed: Collection[str]) -> str:
+    """Say which operations compute in float though none but the allowed ones should."""
+    floats = _float_operations(graph)
+    wrong = [name for name in floats if name not in _BETWEEN | {*allowed}]
+    if wrong or (floats and not allowed and io != "float32"):
+        return f"{len(floats)} of its {len(graph.operators)} operations compute in float"
+    return ""
+
+
+def _of_other_width(graph: Graph) -> str:
+    """Say which operations with weights read activations of other than 16 bits."""
+    layers = [o for o in graph.operators if operations.parameters_of(o)]
+    widths = {graph.tensors[o.inputs[operations.data_of(o)]].dtype for o in layers} - {"float32"}
+    return "" if widths == {"int16"} else f"its layers read {', '.join(sorted(widths))}"
+
+
+def _other_weights(graph: Graph, dtype: str) -> str:
+    """Say how the weights are stored where hardly any is of the type that they should have."""
+    stored = stored_weights(graph)
+    floats = sum(count for name, count in stored.items() if name.startswith("float"))
+    if stored[dtype] and floats <= _FEW * stored.total():
+        return ""
+    return f"its weights are stored as {', '.join(sorted(stored)) or 'nothing'}"
+
+
+def stored_weights(graph: Graph) -> Counter[str]:
+    """Return how many weights of convolutions and dense layers a file stores in each type."""
+    packed = {
+        operator.outputs[0]: operator.inputs[0]
+        for step, operator in enumerate(graph.operators)
+        if arena.is_unpacking(graph, step)
+    }
+    found: Counter[str] = Counter()
+    for operator in graph.operators:
+        for place in operations.parameters_of(operator)[:1]:
+            given = operator.inputs[place] if place < len(operator.inputs) else -1
+            tensor = graph.tensors[packed.get(given, given)]
+            if given >= 0 and tensor.is_constant:
+                found[tensor.dtype] += operations.elements(tensor)
+    return found
 
 
 def _float_operations(graph: Graph) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from edgecnn.core.artifact import Format, Scheme
+from edgecnn.quantize.plan import Rounding
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -27,6 +28,18 @@ class Bits:
 SCHEMES: dict[Scheme, Bits] = {
     "float32": Bits(weights=32, activations=32, formats=("tflite", "onnx", "ort")),
     "float16": Bits(weights=16, activations=32),
+    "weights8": Bits(weights=8, activations=32),
+    "weights4": Bits(weights=4, activations=32),  # 8 where no runtime multiplies with 4
     "dynamic": Bits(weights=8, activations=32, formats=("tflite",)),  # never called int8
     "int8": Bits(weights=8, activations=8, formats=("tflite", "onnx", "ort")),
 }
+
+WEIGHT_ONLY: dict[Scheme, int] = {"weights8": 8, "weights4": 4}
+"""Schemes that store weights in few bits and compute in float, and in how many."""
+
+
+def takes_photos(scheme: Scheme, rounding: Rounding) -> bool:
+    """Tell whether calibration photos have a part in a scheme's files."""
+    if scheme in WEIGHT_ONLY:
+        return rounding == "compensated"
+    return SCHEMES[scheme].activations < 32

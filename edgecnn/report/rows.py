@@ -13,7 +13,9 @@ from edgecnn.core.parity import ParityRow
 from edgecnn.report.collect import ArtifactRow, Collected
 
 # From the least change to the most; files of unknown scheme come last.
-SCHEMES = ("float32", "float16", "dynamic", "int16x8", "int8", "unknown")
+SCHEMES = (
+    "float32", "float16", "weights8", "weights4", "dynamic", "int16x8", "int8", "unknown"
+)  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

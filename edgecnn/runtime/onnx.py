@@ -14,12 +14,14 @@ from typing import Any
 
 from edgecnn.core.errors import InputError, MissingExtra, unknown
 from edgecnn.runtime.onnx_integer import INTEGER_OPERATIONS, operands_of
+from edgecnn.runtime.onnx_unpacking import find_unpacked
 from edgecnn.runtime.tflite import MAX_TENSORS, MAX_VALUES, Graph, Operator, Options, Tensor
 
 _QUANTIZING = ("QuantizeLinear", "DequantizeLinear")
 # Kernels, strides, pads, axes: two numbers an axis at most.
 _MAX_NUMBERS = 16
 _WHOLE_NUMBERS = (6, 7)  # TensorProto.INT32, INT64
+_OF_4_BITS = (21, 22)  # TensorProto.UINT4, INT4
 
 
 def read(
@@ -117,7 +119,8 @@ class _Reader:
         }
         self._open_batches = open_batches
         self._scales: dict[str, tuple[tuple[float, ...], tuple[int, ...], int]] = {}
-        self._stand_ins = self._find_stand_ins()
+        self._unpacking = find_unpacked(self._source.node, self._constants)
+        self._stand_ins = {**self._find_stand_ins(), **self._find_unpacked()}
         self._tensors: dict[str, Tensor] = {}
         self._places: dict[str, int] = {}
 
@@ -164,6 +167,15 @@ class _Reader:
                 stand_ins[before] = after
         return stand_ins
 
+    def _find_unpacked(self) -> dict[str, str]:
+        """Return the stored weights behind each tensor that only widens them."""
+        for stored in self._unpacking.stored.values():
+            if stored.scale:
+                shape = self._constants[stored.scale].dims
+                axis = next((i for i, size in enumerate(shape) if size > 1), 0)
+                self._scales[stored.name] = self._quantization([stored.scale], axis)
+        return {name: stored.name for name, stored in self._unpacking.stored.items()}
+
     def _touched_in_float(self) -> set[str]:
         """Return what operations without an integer kernel read and write: floats, really."""
         names: set[str] = set()
@@ -205,7 +217,8 @@ class _Reader:
 
     def _is_notation(self, node: Any) -> bool:
         if node.op_type not in _QUANTIZING:
-            return False
+            widened = {*self._unpacking.stored, *self._unpacking.steps}
+            return not widened.isdisjoint(node.output)
         ends = node.input[0], node.output[0]
         return any(self._stand_ins.get(a) == b for a, b in (ends, ends[::-1]))
 
@@ -252,13 +265,20 @@ class _Reader:
             shape=shape,
             dtype=dtype.name if dtype is not None else "unknown",
             is_constant=constant is not None,
-            bytes=math.prod(map(abs, shape)) * (dtype.itemsize if dtype is not None else 0),
+            bytes=_bytes(math.prod(map(abs, shape)), number, dtype),
             scales=scales,
             zero_points=zero_points,
             quantized_dimension=axis % max(len(shape), 1),
             values=_values(constant) if constant is not None else (),
             symbols=symbols if any(symbols) else (),
         )
+
+
+def _bytes(elements: int, number: int, dtype: Any) -> int:
+    """Return what a tensor takes: two integers of 4 bits share a byte."""
+    if number in _OF_4_BITS:
+        return -(-elements // 2)
+    return elements * dtype.itemsize if dtype is not None else 0
 
 
 def _values(constant: Any) -> tuple[int, ...]:

@@ -71,6 +71,12 @@ def parameters_of(operator: Operator) -> tuple[int, ...]:
     return (1, 2) if operator.name in _PRODUCTS else ()
 
 
+def data_of(operator: Operator) -> int:
+    """Return the place among the inputs of what an operation with weights multiplies them with."""
+    kind = _KINDS.get(operator.name)
+    return kind.spreads or 0 if kind is not None else 0
+
+
 def macs_of(graph: Graph, operator: Operator) -> int:
     """Return the multiply-accumulates of one inference: zeros of a border count as values."""
     if not operator.outputs:
