@@ -15,9 +15,7 @@ from edgecnn.export.photos import Photos, Wanted, share_out
 _MAX_JUDGED = 1000
 
 
-def choose_photos(
-    card: Card, *, source: str | None, wanted: Wanted, needs_ranges: bool
-) -> Photos:
+def choose_photos(card: Card, *, source: str | None, wanted: Wanted, needs_ranges: bool) -> Photos:
     """Share the photos of DATA out; what they show need not be among the model's classes.
 
     Args:
