@@ -70,17 +70,11 @@ def activations_of(
         inputs: [1, H, W, C] float32 each, as the file's input wants them.
         threads: Threads of the runtime.
     """
-    model = read(float_file)
-    graph = model.subgraphs[0]
-    watched = list(activations(model))
-    graph.outputs = np.asarray([i for i in watched if i not in set(graph.inputs)], np.int32)
-    with quiet_stderr():  # the runtime announces its delegate there
-        interpreter = Interpreter(model_content=pack(model), num_threads=threads)
-        interpreter.allocate_tensors()
+    interpreter, image, watched = _watched(float_file, threads)
     for value in inputs:
-        interpreter.set_tensor(int(graph.inputs[0]), value)
+        interpreter.set_tensor(image, value)
         interpreter.invoke()
-        yield {name_of(graph.tensors[i]): interpreter.get_tensor(i) for i in watched}
+        yield {name: interpreter.get_tensor(i) for name, i in watched.items()}
 
 
 def observe(
@@ -88,9 +82,26 @@ def observe(
 ) -> Observer:
     """Run photos through the float file and watch all its activations, as a method needs."""
     observer = Observer(method)
-    for values in activations_of(float_file, inputs, threads=threads):
-        observer.add(values)
+    interpreter, image, watched = _watched(float_file, threads)
+    views = {name: interpreter.tensor(i) for name, i in watched.items()}
+    for value in inputs:
+        interpreter.set_tensor(image, value)
+        interpreter.invoke()
+        # Views, not copies, which would take as long as the network; none outlives this line.
+        observer.add({name: view() for name, view in views.items()})
     return observer
+
+
+def _watched(float_file: bytes, threads: int) -> tuple[Any, int, dict[str, int]]:
+    """Return an interpreter that keeps all activations, its input, and their places by name."""
+    model = read(float_file)
+    graph = model.subgraphs[0]
+    watched = list(activations(model))
+    graph.outputs = np.asarray([i for i in watched if i not in set(graph.inputs)], np.int32)
+    with quiet_stderr():  # the runtime announces its delegate there
+        interpreter = Interpreter(model_content=pack(model), num_threads=threads)
+        interpreter.allocate_tensors()
+    return interpreter, int(graph.inputs[0]), {name_of(graph.tensors[i]): i for i in watched}
 
 
 def quantize(float_file: bytes, plan: Plan, *, io: Io) -> Quantized:
