@@ -23,7 +23,7 @@ from edgecnn import data, zoo
 from edgecnn.convert.frozen import freeze
 from edgecnn.core import checkpoint as checkpoints
 from edgecnn.core.quiet import quiet_stderr
-from edgecnn.export.export import Options, export
+from edgecnn.export import Options, export
 
 
 def stock_float(frozen: Any) -> bytes:

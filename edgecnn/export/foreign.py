@@ -18,9 +18,10 @@ from edgecnn.core.foreign import Kind
 from edgecnn.core.image import Preprocessing, Resize
 from edgecnn.core.normalization import Normalization, same_for_all
 from edgecnn.core.progress import say
-from edgecnn.export.export import Options, export_network
+from edgecnn.export.export import export_network
 from edgecnn.export.foreign_photos import choose_photos
 from edgecnn.export.foreign_writers import ForeignWriters
+from edgecnn.export.options import Options
 from edgecnn.runtime import wiring
 
 _RAW = same_for_all(1.0, 0.0)

@@ -1,0 +1,83 @@
+"""What to export and how."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from typing import get_args
+
+from edgecnn.core.artifact import Format, Io, OnnxForm, Scheme
+from edgecnn.core.errors import InputError, unknown
+from edgecnn.export.photos import Count, Wanted
+from edgecnn.quantize import SCHEMES
+from edgecnn.quantize.plan import Rounding
+from edgecnn.quantize.ranges import METHODS, Method
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Options:
+    """What to export and how.
+
+    Attributes:
+        formats: File formats.
+        schemes: Quantization schemes; one that a format lacks is left out there.
+        io: Input and output type of int8 files; others take float32.
+        calibration: DATA for int8's ranges; the checkpoint's training part when None.
+        calibration_count: Photos that set the ranges; "auto" tries more and more of them until
+            photos kept aside gain nothing.
+        calibration_curve: Measure fewer calibration photos too, for the manifest.
+        ranges: How int8 activations get their ranges from the photos.
+        rounding: How weights in 8 or 4 bits become integers: "compensated" makes up for its
+            errors on the calibration photos; "nearest" is quicker.
+        seed: Of the draw of calibration photos.
+        onnx_form: Of int8 ONNX files.
+        max_drop: Points of top-1 that int8 may lose: the ladder is climbed until it doesn't.
+        force: Replace files of the same name.
+    """
+
+    formats: tuple[Format, ...] = ("tflite",)
+    schemes: tuple[Scheme, ...] = ("float32",)
+    io: Io = "uint8"
+    calibration: str | None = None
+    calibration_count: Count = 200
+    calibration_curve: bool = False
+    ranges: Method = "minmax"
+    rounding: Rounding = "compensated"
+    seed: int = 0
+    onnx_form: OnnxForm = "qdq"
+    max_drop: float | None = None
+    force: bool = False
+
+    def __post_init__(self) -> None:
+        for scheme in self.schemes:
+            if scheme not in SCHEMES:
+                raise unknown("scheme", scheme, SCHEMES, where="the schemes to export")
+        for suffix in self.formats:
+            if suffix not in get_args(Format):
+                raise unknown("format", suffix, get_args(Format), where="--format")
+        if not self.files:
+            raise InputError(
+                f"no {self.schemes[0]} files",
+                where="ONNX",
+                fix="add --format tflite, or --int8 for ONNX",
+            )
+        if self.ranges not in METHODS:
+            raise unknown("way to choose ranges", self.ranges, METHODS, where="--ranges")
+        if self.calibration_count != "auto" and self.calibration_count < 1:
+            raise InputError(
+                f"{self.calibration_count} photos",
+                where="--calibration-count",
+                fix="give a number above zero",
+            )
+
+    @property
+    def wanted(self) -> Wanted:
+        """Which photos calibrate, and whether other counts of them are tried."""
+        curve = self.calibration_curve or self.calibration_count == "auto"
+        return Wanted(count=self.calibration_count, seed=self.seed, compare_counts=curve)
+
+    @property
+    def files(self) -> list[tuple[Format, Scheme]]:
+        """Format and scheme of each file to write."""
+        pairs = itertools.product(self.schemes, self.formats)
+        return [(suffix, scheme) for scheme, suffix in pairs if suffix in SCHEMES[scheme].formats]
