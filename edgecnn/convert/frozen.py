@@ -57,7 +57,8 @@ def freeze_call(call: Callable[[Any], Any], shape: tuple[int, ...]) -> Frozen:
 
     signature = tf.TensorSpec(shape, tf.float32, name=INPUT_NAME)
     with _without_inner_functions():
-        concrete = tf.function(infer).get_concrete_function(signature)
+        # As it is written: AutoGraph would rewrite the callers of what is traced, and their errors.
+        concrete = tf.function(infer, autograph=False).get_concrete_function(signature)
     return Frozen(convert_variables_to_constants_v2(concrete), shape)
 
 
