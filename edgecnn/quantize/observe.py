@@ -18,7 +18,7 @@ Array: TypeAlias = npt.NDArray[Any]
 
 # Values of one tensor of one photo that a histogram counts: enough for its tails over a
 # few photos, and a fraction of the network's own time.
-SAMPLED = 16384
+SAMPLED = 8192
 # Each earlier spread has at least so many times the photos of the one before.
 _SPACING = 1.25
 # Of three networks on photos a fifth to a tenth of the tensors change so much between 8 and 16

@@ -98,7 +98,7 @@ def test_decibels_are_of_power_and_finite():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("count", "curve"), [("auto", False), (48, True), ("auto", True)])
+@pytest.mark.parametrize(("count", "curve"), [("auto", False), (48, True)])
 def test_a_file_says_which_counts_were_tried(checkpoint, tmp_path, count, curve):
     from edgecnn.export import Options, export
     from edgecnn.export.photo_count import enough
@@ -120,7 +120,7 @@ def test_a_file_says_which_counts_were_tried(checkpoint, tmp_path, count, curve)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("ranges", ["average", "percentile", "mse", "kl"])
+@pytest.mark.parametrize("ranges", ["average", "mse"])
 def test_each_way_to_choose_ranges_makes_a_file_that_says_so(checkpoint, tmp_path, ranges):
     from edgecnn.export import Options, export
 
