@@ -1,0 +1,105 @@
+"""What integers do to each layer of a network: measured noise, where it comes from."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import ClassVar
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LayerNoise:
+    """One operation, float against integers, on the same photos.
+
+    Attributes:
+        name: Of its output in the float TFLite file.
+        label: A short name, once a network.
+        operation: As "CONV_2D".
+        precision: In which the file computes it: "int8" or "float32".
+        macs: Multiply-accumulates of one inference.
+        low: Smallest value that its output's grid has; likewise high.
+        seen_low: Smallest value of the float network on these photos; likewise seen_high.
+        saturated: Share of the values, 0..1, that the grid cuts off.
+        sqnr_db: Power of its float output over that of the file's error, decibels: its own
+            and all that came in before; none where there is no error.
+        sqnr_alone_db: The same where this layer alone is quantized; none where that makes no
+            error (an operation that only moves values).
+        noise: Mean square by which the lead of the first answer over the second changes
+            where this layer alone is quantized.
+        flips: Photos of `Noise.n_alone` whose answer changes then.
+        weight_spread: Largest range of a channel's weights over the smallest; dead channels
+            don't count, and it is none without weights.
+    """
+
+    name: str
+    label: str
+    operation: str
+    precision: str
+    macs: int
+    low: float
+    high: float
+    seen_low: float
+    seen_high: float
+    saturated: float
+    sqnr_db: float | None
+    sqnr_alone_db: float | None
+    noise: float
+    flips: int
+    weight_spread: float | None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Relief:
+    """What the file would do if its noisiest layers stayed in float.
+
+    Attributes:
+        layers: Their labels, noisiest first.
+        noise: Mean square change of the lead that is left.
+        flips: Photos of `Noise.n` whose answer still changes.
+    """
+
+    layers: tuple[str, ...]
+    noise: float
+    flips: int
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Noise:
+    """A quantized network, layer by layer.
+
+    Attributes:
+        file: Name of the file that computes so.
+        data: What the photos are.
+        n: Photos on which the file is compared with the float network.
+        n_alone: Of these, photos on which each layer is quantized alone.
+        noise: Mean square by which the file changes the lead of the first answer.
+        flips: Photos of n whose answer the file changes.
+        layers: In the network's order.
+        relief: The noisiest few in float; none where there is no noise.
+        advice: What in the float network integers do badly, a sentence each.
+    """
+
+    SCHEMA: ClassVar[str] = "edgecnn/layers/1"
+
+    file: str
+    data: str
+    n: int
+    n_alone: int
+    noise: float
+    flips: int
+    layers: tuple[LayerNoise, ...]
+    relief: Relief | None = None
+    advice: tuple[str, ...] = ()
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of one inference."""
+        return sum(layer.macs for layer in self.layers)
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """Each layer's share of the noise of all, 0..1, by its label.
+
+        Noises of single layers are nearly independent of each other, so that they add up.
+        """
+        total = sum(layer.noise for layer in self.layers) or 1.0
+        return {layer.label: layer.noise / total for layer in self.layers}
