@@ -20,16 +20,18 @@ Array: TypeAlias = npt.NDArray[Any]
 _DEAD = 1e-6
 # No scale is smaller: the products of two scales must stay within what kernels can multiply by.
 _SMALLEST_SCALE = 1e-9
-# An int32 bias keeps this many bits, which leaves the accumulator room for the products.
-_BIAS_BITS = 24
+# An int32 bias keeps this many bits, which leaves the accumulator room for the products;
+# an int64 one, beside activations of 16 bits, what a kernel can rescale (47 bits).
+_BIAS_BITS = {8: 24, 16: 40}
 
 
 @dataclasses.dataclass(frozen=True)
 class Grid:
-    """Real value = scale * (integer - zero_point), integers within int8's -128..127."""
+    """Real value = scale * (integer - zero_point), integers within int8's or int16's range."""
 
     scale: float
     zero_point: int
+    bits: int = 8
 
     @property
     def unsigned_zero_point(self) -> int:
@@ -37,14 +39,31 @@ class Grid:
         return self.zero_point + 128
 
     @property
+    def _half(self) -> int:
+        return int(2 ** (self.bits - 1))
+
+    @property
     def low(self) -> float:
         """Smallest real value on the grid."""
-        return self.scale * (-128 - self.zero_point)
+        return self.scale * (-self._half - self.zero_point)
 
     @property
     def high(self) -> float:
         """Largest real value on the grid."""
-        return self.scale * (127 - self.zero_point)
+        return self.scale * (self._half - 1 - self.zero_point)
+
+    @property
+    def wide(self) -> Grid:
+        """Return the grid of int16 on which each step of this one has 128: symmetric.
+
+        Integers of 8 bits have their exact twins on it, at most 255 * 128 from its zero.
+        """
+        return Grid(self.scale / 128, 0, 16)
+
+    def integers(self, values: Array) -> Array:
+        """Return real values on the grid, int8 or int16."""
+        steps = np.rint(values / np.float32(self.scale)) + self.zero_point
+        return steps.clip(-self._half, self._half - 1).astype(f"int{self.bits}")
 
 
 PROBABILITY = Grid(1 / 256, -128)
@@ -84,7 +103,9 @@ def input_grid(normalization: Normalization) -> tuple[Grid, float]:
     return Grid(scale, pixel - 128), -pixel * scale - offset
 
 
-def weight_scales(weights: Array, bias: Array | None, input_scale: float, axis: int) -> Array:
+def weight_scales(
+    weights: Array, bias: Array | None, input_scale: float, axis: int, *, input_bits: int = 8
+) -> Array:
     """Return one symmetric scale a channel, such that weights and bias both fit.
 
     Args:
@@ -92,6 +113,7 @@ def weight_scales(weights: Array, bias: Array | None, input_scale: float, axis: 
         bias: [channels] or None.
         input_scale: Scale of the layer's input; bias scale = input scale * weight scale.
         axis: The channels' axis in ``weights``.
+        input_bits: Of the layer's input; they tell how many a bias has.
 
     Returns:
         [channels], float32. A dead channel gets a scale on which its bias fits, where the
@@ -102,7 +124,7 @@ def weight_scales(weights: Array, bias: Array | None, input_scale: float, axis: 
     scales = largest.astype(np.float64) / 127
     scales = np.maximum(scales, max(scales.max() * _DEAD, _SMALLEST_SCALE))
     if bias is not None:
-        scales = np.maximum(scales, np.abs(bias) / (input_scale * 2**_BIAS_BITS))
+        scales = np.maximum(scales, np.abs(bias) / (input_scale * 2 ** _BIAS_BITS[input_bits]))
     return scales.astype(np.float32)
 
 
@@ -127,8 +149,8 @@ def rounding_error(weights: Array, integers: Array, scales: Array, axis: int) ->
     return error
 
 
-def round_bias(bias: Array, input_scale: float, scales: Array) -> Array:
-    """Return the bias as int32 on the accumulator's grid."""
+def round_bias(bias: Array, input_scale: float, scales: Array, *, input_bits: int = 8) -> Array:
+    """Return the bias on the accumulator's grid, int32; int64 beside inputs of 16 bits."""
     step = input_scale * scales.astype(np.float64)
-    limit = 2**31 - 1
-    return np.rint(bias.astype(np.float64) / step).clip(-limit, limit).astype(np.int32)
+    limit, kind = (2**31 - 1, np.int32) if input_bits == 8 else (2**46, np.int64)
+    return np.rint(bias.astype(np.float64) / step).clip(-limit, limit).astype(kind)

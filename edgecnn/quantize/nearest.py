@@ -11,24 +11,24 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn.quantize.correction import mean_taps
-from edgecnn.quantize.grid import round_weights, rounding_error
+from edgecnn.quantize.grid import Grid, round_weights, rounding_error
 from edgecnn.quantize.plan import Rounded
 from edgecnn.quantize.tflite_layer import Layer
 
 Array: TypeAlias = npt.NDArray[Any]
 
 
-def round_nearest(layer: Layer, *, input_scale: float, mean: Array, shift: float) -> Rounded:
+def round_nearest(layer: Layer, *, input_grid: Grid, mean: Array, shift: float) -> Rounded:
     """Round a layer's weights and correct its bias.
 
     Args:
         layer: The layer in float.
-        input_scale: Of the grid of its input.
+        input_grid: Of its input.
         mean: Its mean input over the calibration photos, the tensor's own shape.
         shift: What the grid's real values exceed the true ones by.
     """
     bias = layer.bias - shift * layer.sum_of_weights()
-    scales = layer.scales(input_scale, bias)
+    scales = layer.scales(input_grid, bias)
     integers = round_weights(layer.weights, scales, layer.axis)
     error = rounding_error(layer.weights, integers, scales, layer.axis)
     shifted = expected_shift(layer, error, (mean + shift).astype(np.float32))

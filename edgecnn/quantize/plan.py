@@ -21,7 +21,7 @@ Array: TypeAlias = npt.NDArray[Any]
 
 SCHEMA = "edgecnn/quantization-plan/1"
 
-Precision: TypeAlias = Literal["int8", "float32"]
+Precision: TypeAlias = Literal["int8", "int16x8", "float32"]
 Rounding: TypeAlias = Literal["nearest", "compensated"]
 
 
@@ -54,7 +54,7 @@ class Tensor:
     Attributes:
         low: Smallest value of the range that was chosen.
         high: Largest value of it.
-        grid: int8, per tensor.
+        grid: int8 or int16, per tensor.
     """
 
     low: float
@@ -127,7 +127,7 @@ def _tensor_row(tensor: Tensor) -> dict[str, Any]:
     return {
         "low": tensor.low,
         "high": tensor.high,
-        "bits": 8,
+        "bits": tensor.grid.bits,
         "scale": tensor.grid.scale,
         "zero_point": tensor.grid.zero_point,
     }

@@ -13,7 +13,7 @@ from typing import Any
 from edgecnn.quantize.grid import Grid, activation_grid
 from edgecnn.quantize.nearest import round_nearest
 from edgecnn.quantize.observe import Observed
-from edgecnn.quantize.plan import Layer, Plan, Tensor
+from edgecnn.quantize.plan import Layer, Plan, Precision, Tensor
 from edgecnn.quantize.tflite_graph import activations, name_of, operation, read
 from edgecnn.quantize.tflite_layer import Layer as TfliteLayer
 from edgecnn.quantize.tflite_operations import (
@@ -23,6 +23,7 @@ from edgecnn.quantize.tflite_operations import (
     WEIGHTED,
     has_kernel,
     touches_floats,
+    widened,
 )
 
 
@@ -32,8 +33,9 @@ def make_plan(
     *,
     input_grid: Grid,
     input_shift: float = 0.0,
+    bits: int = 8,
 ) -> Plan:
-    """Return the plan of an int8 file, weights rounded to the nearest.
+    """Return the plan of an integer file, weights rounded to the nearest.
 
     Args:
         float_file: The float32 TFLite file that was observed.
@@ -42,12 +44,15 @@ def make_plan(
         input_shift: What the grid's real values exceed the true ones by (half a pixel
             step where the true zero point is no integer); the first layer's bias takes it
             up, exactly but for the zero padding at the border.
+        bits: Of the activations, 8 or 16; weights have 8.
     """
     model = read(float_file)
     graph = model.subgraphs[0]
     numeric = [operator for operator in graph.operators if touches_floats(model, operator)]
-    integer = [operator for operator in numeric if has_kernel(model, operator)]
-    grids = _grids(model, integer, observed, input_grid)
+    integer = [operator for operator in numeric if has_kernel(model, operator, bits=bits)]
+    narrow = _grids(model, integer, observed, input_grid)
+    grids = narrow if bits == 8 else _widened(model, narrow)
+    precision: Precision = "int8" if bits == 8 else "int16x8"
     pixels = _copies_of_input(model)
     in_integers = set(map(id, integer))
     layers = {}
@@ -55,29 +60,33 @@ def make_plan(
         name = name_of(graph.tensors[operator.outputs[0]])
         kind = operation(model, operator)
         if id(operator) not in in_integers:
-            layers[name] = Layer(operation=kind, precision="float32", why="no int8 kernel")
+            layers[name] = Layer(operation=kind, precision="float32", why=f"no int{bits} kernel")
             continue
-        layer = Layer(operation=kind, precision="int8", why="int8 kernel")
+        layer = Layer(operation=kind, precision=precision, why=f"int{bits} kernel")
         if kind in WEIGHTED:
             weighted = TfliteLayer(model, operator)
             rounded = round_nearest(
                 weighted,
-                input_scale=grids[weighted.data].scale,
+                input_grid=grids[weighted.data],
                 mean=observed[name_of(graph.tensors[weighted.data])].mean,
                 shift=input_shift if weighted.data in pixels else 0.0,
             )
             layer = dataclasses.replace(layer, rounding="nearest", rounded=rounded)
         layers[name] = layer
     return Plan(
-        tensors={name_of(graph.tensors[i]): _tensor(grid) for i, grid in grids.items()},
+        tensors={
+            name_of(graph.tensors[i]): Tensor(low=each.low, high=each.high, grid=grids[i])
+            for i, each in narrow.items()
+        },
         layers=layers,
         input=name_of(graph.tensors[graph.inputs[0]]),
         input_shift=input_shift,
     )
 
 
-def _tensor(grid: Grid) -> Tensor:
-    return Tensor(low=grid.low, high=grid.high, grid=grid)
+def _widened(model: Any, grids: dict[int, Grid]) -> dict[int, Grid]:
+    makers = {int(i): operation(model, o) for o in model.subgraphs[0].operators for i in o.outputs}
+    return {i: widened(makers.get(i, ""), grid) for i, grid in grids.items()}
 
 
 def _copies_of_input(model: Any) -> set[int]:

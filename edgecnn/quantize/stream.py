@@ -87,7 +87,7 @@ class Stream:
         """Return the most bytes that one photo's live tensors take."""
         tensors = self.model.subgraphs[0].tensors
         sizes = {
-            i: int(np.prod(tensors[i].shape)) * (1 if i in self.grids else 4)
+            i: int(np.prod(tensors[i].shape)) * (self.grids[i].bits // 8 if i in self.grids else 4)
             for i in activations(self.model)
         }
         born = {int(self.model.subgraphs[0].inputs[0]): -1}
@@ -103,8 +103,7 @@ class Stream:
 def _on_grid(value: Array, grid: Grid | None) -> Array:
     if grid is None:
         return value
-    integers = np.rint(value / np.float32(grid.scale)) + grid.zero_point
-    return integers.clip(-128, 127).astype(np.int8)
+    return grid.integers(value)
 
 
 def _real(integers: Array, grid: Grid | None) -> Array:

@@ -77,6 +77,18 @@ def activations_of(
         yield {name: interpreter.get_tensor(i) for name, i in watched.items()}
 
 
+def outputs_of(file: bytes, inputs: Iterable[Array], *, threads: int = 2) -> Iterator[Array]:
+    """Run photos through a file and yield its output for each, as its own type."""
+    with quiet_stderr():
+        interpreter = Interpreter(model_content=file, num_threads=threads)
+        interpreter.allocate_tensors()
+    (entry,), (leave,) = interpreter.get_input_details(), interpreter.get_output_details()
+    for value in inputs:
+        interpreter.set_tensor(entry["index"], value)
+        interpreter.invoke()
+        yield interpreter.get_tensor(leave["index"])
+
+
 def observe(
     float_file: bytes, inputs: Iterable[Array], *, method: Method = "minmax", threads: int = 2
 ) -> Observer:
@@ -116,22 +128,23 @@ def quantize(float_file: bytes, plan: Plan, *, io: Io) -> Quantized:
     graph = model.subgraphs[0]
     numeric = [operator for operator in graph.operators if touches_floats(model, operator)]
     decided = [plan.layers[name_of(graph.tensors[o.outputs[0]])] for o in numeric]
-    integer = [o for o, layer in zip(numeric, decided, strict=True) if layer.precision == "int8"]
+    pairs = zip(numeric, decided, strict=True)
+    integer = [o for o, layer in pairs if layer.precision != "float32"]
     in_float = _without(numeric, integer)
     grids = {i: plan.tensors[name_of(graph.tensors[i])].grid for i in activations(model)}
     for operator, decision in zip(numeric, decided, strict=True):
-        if decision.precision != "int8":
+        if decision.precision == "float32":
             continue
         if decision.rounded is not None:
             layer = Layer(model, operator)
-            layer.write(decision.rounded, grids[layer.data].scale)
+            layer.write(decision.rounded, grids[layer.data])
         else:
             _quantize_constants(model, operator, grids)
     _surround(model, in_float, grids)
     _convert_joined(model, integer, grids)
     for index, grid in grids.items():
         set_grid(graph.tensors[index], grid)
-    _adapt_io(model, io, grids)
+    _adapt_io(model, io, plan)
     raise_versions(model, _without(graph.operators, in_float))
     drop_unused(model)
     return Quantized(pack(model), tuple(sorted({operation(model, o) for o in in_float})))
@@ -151,12 +164,14 @@ def _quantize_constants(model: Any, operator: Any, grids: dict[int, Grid]) -> No
         if tensor.type != schema.TensorType.FLOAT32 or not is_constant(model, tensor):
             continue
         values = constant(model, tensor, np.float32)
+        shared = grids[int(operator.outputs[0])]
         grid = activation_grid(float(values.min()), float(values.max()))
         if name in SAME_GRID | JOINING:
-            grid = grids[int(operator.outputs[0])]
-        integers = np.rint(values / grid.scale + grid.zero_point).clip(-128, 127)
+            grid = shared
+        elif shared.bits == 16:
+            grid = grid.wide
         place = new_tensor(model, index, f"/{position}")
-        give_buffer(model, graph.tensors[place], integers.astype(np.int8))
+        give_buffer(model, graph.tensors[place], grid.integers(values))
         set_grid(graph.tensors[place], grid)
         inputs = np.array(operator.inputs)
         inputs[position] = place
@@ -204,29 +219,37 @@ def _convert_joined(model: Any, integer: list[Any], grids: dict[int, Grid]) -> N
             operator.inputs = replace(operator.inputs, index, place)
 
 
-def _adapt_io(model: Any, io: Io, grids: dict[int, Grid]) -> None:
-    """Give the file's input and output their type: int8 as it is, others by one operation."""
-    if io == "int8":
-        return
+def _adapt_io(model: Any, io: Io, plan: Plan) -> None:
+    """Give the file's input and output their type, by operations where it isn't theirs."""
     graph = model.subgraphs[0]
-    inner_in, inner_out = int(graph.inputs[0]), int(graph.outputs[0])
-    outer_in = _outer_tensor(model, inner_in, io, grids[inner_in])
-    outer_out = _outer_tensor(model, inner_out, io, grids[inner_out])
-    graph.inputs = np.asarray([outer_in], np.int32)
-    graph.outputs = np.asarray([outer_out], np.int32)
-    leave = "DEQUANTIZE" if io == "float32" else "QUANTIZE"
-    graph.operators.insert(0, new_operator(model, "QUANTIZE", outer_in, inner_in))
-    graph.operators.append(new_operator(model, leave, inner_out, outer_out))
+    inner = [int(graph.inputs[0]), int(graph.outputs[0])]
+    tensors = [plan.tensors[name_of(graph.tensors[i])] for i in inner]
+    is_wide = tensors[0].grid.bits == 16
+    if io == "int8" and not is_wide:
+        return
+    # The grid of 8 bits that a wide one was made of has its range.
+    grids = [activation_grid(t.low, t.high) if is_wide else t.grid for t in tensors]
+    outer = [_outer_tensor(model, i, io, grid) for i, grid in zip(inner, grids, strict=True)]
+    graph.inputs, graph.outputs = (np.asarray([i], np.int32) for i in outer)
+    graph.operators.insert(0, new_operator(model, "QUANTIZE", outer[0], inner[0]))
+    leaving = inner[1]
+    if is_wide and io == "uint8":  # no kernel goes from int16 to uint8 at once
+        leaving = new_tensor(model, inner[1], "/narrow")
+        set_grid(graph.tensors[leaving], grids[1])
+        graph.operators.append(new_operator(model, "QUANTIZE", inner[1], leaving))
+    name = "DEQUANTIZE" if io == "float32" else "QUANTIZE"
+    graph.operators.append(new_operator(model, name, leaving, outer[1]))
 
 
 def _outer_tensor(model: Any, inner: int, io: Io, grid: Grid) -> int:
     graph = model.subgraphs[0]
     tensor = copy.copy(graph.tensors[inner])
-    graph.tensors[inner].name = name_of(tensor) + "/int8"
+    graph.tensors[inner].name = name_of(tensor) + "/integers"
     tensor.type = _IO_TYPES[io]
     tensor.quantization = None
-    if io == "uint8":
+    if io != "float32":
         scales = np.asarray([grid.scale], np.float32)
-        tensor.quantization = quantization(scales, np.asarray([grid.unsigned_zero_point]), 0)
+        point = grid.unsigned_zero_point if io == "uint8" else grid.zero_point
+        tensor.quantization = quantization(scales, np.asarray([point]), 0)
     graph.tensors.append(tensor)
     return len(graph.tensors) - 1

@@ -88,8 +88,8 @@ def quantization(scales: Array, zero_points: Array, axis: int) -> Any:
 
 
 def set_grid(tensor: Any, grid: Grid) -> None:
-    """Make a tensor int8, on a grid."""
-    tensor.type = schema.TensorType.INT8
+    """Make a tensor int8 or int16, on a grid."""
+    tensor.type = schema.TensorType.INT8 if grid.bits == 8 else schema.TensorType.INT16
     tensor.quantization = quantization(
         np.asarray([grid.scale], np.float32), np.asarray([grid.zero_point], np.int64), 0
     )

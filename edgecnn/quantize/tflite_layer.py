@@ -12,7 +12,7 @@ import numpy.typing as npt
 from ai_edge_litert import schema_py_generated as schema
 
 from edgecnn.quantize.correction import same_padding
-from edgecnn.quantize.grid import round_bias, weight_scales
+from edgecnn.quantize.grid import Grid, round_bias, weight_scales
 from edgecnn.quantize.plan import Rounded
 from edgecnn.quantize.tflite_graph import constant, give_buffer, name_of, operation, quantization
 from edgecnn.quantize.tflite_operations import WEIGHTED, Weighted
@@ -21,6 +21,7 @@ Array: TypeAlias = npt.NDArray[Any]
 
 _TYPES = {
     "int8": schema.TensorType.INT8,
+    "int64": schema.TensorType.INT64,
     "int32": schema.TensorType.INT32,
     "float32": schema.TensorType.FLOAT32,
 }
@@ -99,11 +100,12 @@ class Layer:
         others = tuple(i for i in range(self.weights.ndim) if i != self.axis)
         return np.asarray(self.weights.sum(axis=others, dtype=float))
 
-    def scales(self, input_scale: float, bias: Array) -> Array:
+    def scales(self, input_grid: Grid, bias: Array) -> Array:
         """Return the weights' scales: [channels], or [1] where a kernel knows one for all."""
         if self._places.axis is None:
-            return weight_scales(self.weights.reshape(1, -1), None, input_scale, 0)
-        return weight_scales(self.weights, bias, input_scale, self.axis)
+            return weight_scales(self.weights.reshape(1, -1), None, input_grid.scale, 0)
+        step, bits = input_grid.scale, input_grid.bits
+        return weight_scales(self.weights, bias, step, self.axis, input_bits=bits)
 
     def window(self, size: tuple[int, int]) -> Window:
         """Return where a convolution looks in an input of this height and width."""
@@ -116,15 +118,16 @@ class Layer:
             padding = same_padding(size, kernel, stride, dilation)
         return Window(kernel, stride, dilation, padding)
 
-    def write(self, rounded: Rounded, input_scale: float) -> None:
+    def write(self, rounded: Rounded, input_grid: Grid) -> None:
         """Replace weights and bias by integers."""
         scales = rounded.scales
         points = np.zeros(len(scales), np.int64)
         self._replace(
             self._places.weights, rounded.weights, quantization(scales, points, self.axis)
         )
-        whole = round_bias(rounded.bias, input_scale, scales)
-        steps = (input_scale * scales.astype(np.float64)).astype(np.float32)
+        step, bits = input_grid.scale, input_grid.bits
+        whole = round_bias(rounded.bias, step, scales, input_bits=bits)
+        steps = (step * scales.astype(np.float64)).astype(np.float32)
         self._replace(self._places.bias, whole, quantization(steps, points, 0))
 
     def write_floats(self, weights: Array, bias: Array) -> None:

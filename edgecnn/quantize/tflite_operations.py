@@ -59,6 +59,47 @@ _VERSIONS = {
     "TRANSPOSE_CONV": 3,  # with a bias
     "UNPACK": 2,
 }
+# The same for int16 activations, weights of 8 bits and biases of 64.
+_WIDE_VERSIONS = {
+    "ADD": 3,
+    "AVERAGE_POOL_2D": 3,
+    "BATCH_TO_SPACE_ND": 4,
+    "CONCATENATION": 3,
+    "CONV_2D": 4,
+    "DEPTHWISE_CONV_2D": 5,
+    "DEQUANTIZE": 3,
+    "EXPAND_DIMS": 1,
+    "FULLY_CONNECTED": 7,
+    "LEAKY_RELU": 2,
+    "LOGISTIC": 3,
+    "MAXIMUM": 4,
+    "MAX_POOL_2D": 3,
+    "MEAN": 3,
+    "MINIMUM": 4,
+    "MIRROR_PAD": 3,
+    "MUL": 4,
+    "PACK": 3,
+    "PAD": 3,
+    "PADV2": 3,
+    "QUANTIZE": 2,
+    "REDUCE_MAX": 3,
+    "RELU": 3,
+    "RELU6": 3,
+    "RESHAPE": 1,
+    "RESIZE_BILINEAR": 4,
+    "RESIZE_NEAREST_NEIGHBOR": 4,
+    "SLICE": 4,
+    "SOFTMAX": 3,
+    "SPACE_TO_BATCH_ND": 4,
+    "SPLIT": 4,
+    "SQUEEZE": 1,
+    "STRIDED_SLICE": 4,
+    "SUB": 5,
+    "TANH": 3,
+    "TRANSPOSE": 5,
+    "TRANSPOSE_CONV": 3,
+    "UNPACK": 4,
+}
 # The kernels of these move or choose integers as they are: one grid for input and output.
 SAME_GRID = frozenset(
     {
@@ -100,10 +141,19 @@ WEIGHTED = {
 }
 
 
-def has_kernel(model: Any, operator: Any) -> bool:
-    """Tell whether an operation has an int8 kernel for the tensors that it has here."""
+# In 16 bits the grids of probabilities are the wide ones; that of tanh is twice as fine.
+_WIDE_TANH = Grid(1 / 32768, 0, 16)
+
+
+def widened(name: str, grid: Grid) -> Grid:
+    """Return the int16 grid of an operation's output, given its int8 one."""
+    return _WIDE_TANH if name == "TANH" else grid.wide
+
+
+def has_kernel(model: Any, operator: Any, *, bits: int = 8) -> bool:
+    """Tell whether an operation has a kernel for int8, or int16, for the tensors it has here."""
     name = operation(model, operator)
-    if name not in _VERSIONS:
+    if name not in (_VERSIONS if bits == 8 else _WIDE_VERSIONS):
         return False
     tensors = model.subgraphs[0].tensors
     if name in WEIGHTED:
@@ -119,11 +169,20 @@ def touches_floats(model: Any, operator: Any) -> bool:
 
 
 def raise_versions(model: Any, operators: list[Any]) -> None:
-    """Give the codes of integer operations a version that has an int8 kernel.
+    """Give the codes of integer operations a version that has an int8 or int16 kernel.
 
     The converter's version stays where it is higher: it tells of other properties, as
     groups of a convolution or a fifth axis.
     """
     for operator in operators:
+        if hasattr(operator.builtinOptions, "potScaleInt16"):
+            operator.builtinOptions.potScaleInt16 = False  # scales of int16 are any number
         code = model.operatorCodes[operator.opcodeIndex]
-        code.version = max(code.version, _VERSIONS.get(operation(model, operator), 1))
+        versions = _WIDE_VERSIONS if _is_wide(model, operator) else _VERSIONS
+        code.version = max(code.version, versions.get(operation(model, operator), 1))
+
+
+def _is_wide(model: Any, operator: Any) -> bool:
+    tensors = model.subgraphs[0].tensors
+    places = [i for i in (*operator.inputs, *operator.outputs) if i >= 0]
+    return any(tensors[i].type == schema.TensorType.INT16 for i in places)
