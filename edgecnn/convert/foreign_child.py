@@ -56,6 +56,8 @@ def _frozen(kind: str, path: Path, size: list[int] | None) -> tuple[dict[str, An
 
     call, shape = _opened(kind, path)
     frozen = freeze_call(call, _image_shape(shape, size, where=path))
+    if kind == "onnx":
+        call.check(frozen)  # type: ignore[attr-defined] - an OnnxModel
     function = frozen.function
     answer = function.outputs[0].shape
     about = {
@@ -74,9 +76,10 @@ def _opened(kind: str, path: Path) -> tuple[Callable[[Any], Any], tuple[int | No
 
         return saved_model.load(path)
     if kind == "onnx":
-        from edgecnn.convert import onnx_file
+        from edgecnn.convert.onnx_file import OnnxModel
 
-        return onnx_file.load(path)
+        model = OnnxModel(path)
+        return model, model.shape
     from edgecnn.convert import keras_file
 
     model = keras_file.load(path)
