@@ -142,6 +142,7 @@ class _Lesson:
     """Photos in integers, and what they show.
 
     Attributes:
+        plan: Its input's grid says what the integers mean.
         photos: [N, H, W, C] int8.
         labels: [N], -1 where unknown.
     """
@@ -151,9 +152,10 @@ class _Lesson:
     labels: Array
 
     def real(self, integers: Any) -> Any:
-        """Return the real values of integers: what the integer file sees."""
+        """Return the true values of integers: what the float file sees."""
         grid = self.plan.tensors[self.plan.input].grid
-        return (tf.cast(integers, tf.float32) - grid.zero_point) * grid.scale
+        steps = tf.cast(integers, tf.float32) - grid.zero_point
+        return steps * grid.scale - self.plan.input_shift
 
 
 class _Trainer:
@@ -233,25 +235,23 @@ class _Trainer:
         return tuple(np.concatenate([p.numpy() for p in part]) for part in zip(*parts, strict=True))
 
     def _float_answer(self, integers: Any) -> tuple[Any, Any]:
-        graph, shift = self._simulation.graph, self._lesson.plan.input_shift
-        values = graph(self._lesson.real(integers) - shift)
+        graph = self._simulation.graph
+        values = graph(self._lesson.real(integers))
         return values[graph.scores], values[graph.output]
 
     def _learn(self, integers: Any, scores: Any, labels: Any) -> Any:
         trainable = [variable.value for variable in self._simulation.trainable]
         with tf.GradientTape() as tape:
-            found = self._simulation(self._lesson.real(integers))[self._simulation.graph.scores]
-            loss = tf.reduce_mean(self._losses(found, scores, labels))
+            loss = tf.reduce_mean(self._losses(self._simulation(integers)[0], scores, labels))
         gradients = tape.gradient(loss, trainable, unconnected_gradients="zero")
         self._optimizer.apply(gradients, self._simulation.trainable)
         return loss
 
     def _judge(self, integers: Any, scores: Any, output: Any, labels: Any) -> tuple[Any, Any]:
-        graph = self._simulation.graph
-        values = self._simulation(self._lesson.real(integers))
-        same = tf.argmax(values[graph.output], -1) == tf.argmax(output, -1)
+        found, answers = self._simulation(integers)
+        same = tf.argmax(answers, -1) == tf.argmax(output, -1)
         photos = tf.reduce_mean(tf.reshape(tf.cast(same, tf.float32), (_count(same), -1)), 1)
-        losses = self._losses(values[graph.scores], scores, labels)
+        losses = self._losses(found, scores, labels)
         return tf.reduce_sum(photos), tf.reduce_sum(losses)
 
     def _losses(self, found: Any, scores: Any, labels: Any) -> Any:

@@ -16,7 +16,7 @@ import tensorflow as tf
 from ai_edge_litert import schema_py_generated as schema
 
 from edgecnn.core.errors import InputError
-from edgecnn.quantize.graph_operations import OPERATIONS, Call, run_operation
+from edgecnn.quantize.graph_operations import OPERATIONS, Call, activated, run_operation
 from edgecnn.quantize.tflite_graph import constant, is_constant, name_of, operation, read
 from edgecnn.quantize.tflite_operations import WEIGHTED
 
@@ -52,7 +52,8 @@ Reads: TypeAlias = Callable[[Step, int, Any], Any]
 """From an operation, an input's position and its value to the value that it computes with."""
 
 Writes: TypeAlias = Callable[[Step, str, Any], Any]
-"""From an operation, an output's name and its value to the value that others read."""
+"""From an operation, an output's name and its value before the fused activation to the value
+that others read."""
 
 
 class GraphFunction:
@@ -118,7 +119,8 @@ class GraphFunction:
         Args:
             inputs: [N, H, W, C] float32.
             reads: Changes what an operation reads, constants too; None changes nothing.
-            writes: Changes what an operation writes.
+            writes: Makes of what an operation computes what it writes, its fused activation
+                too; None applies the activation.
 
         Returns:
             Tensors by their names, [N, ...] each.
@@ -128,9 +130,11 @@ class GraphFunction:
             operands = [
                 self._operand(step, position, values, reads) for position in range(len(step.inputs))
             ]
-            call = Call(tuple(operands), step.operator.builtinOptions, step.shape)
-            for name, value in zip(step.outputs, run_operation(step.name, call), strict=True):
-                values[name] = writes(step, name, value) if writes else value
+            options = step.operator.builtinOptions
+            outputs = run_operation(step.name, Call(tuple(operands), options, step.shape))
+            for name, value in zip(step.outputs, outputs, strict=True):
+                done = writes(step, name, value) if writes else activated(options, value)
+                values[name] = done
         return values
 
     def _operand(

@@ -42,16 +42,20 @@ Operation: TypeAlias = Callable[[Call], Any]
 
 
 def run_operation(name: str, call: Call) -> tuple[Any, ...]:
-    """Return the outputs of an operation, its fused activation applied.
+    """Return the outputs of an operation before its fused activation.
 
     Args:
         name: Its name in TFLite, a key of `OPERATIONS`.
         call: What it reads.
     """
     made = OPERATIONS[name](call)
-    outputs = tuple(made) if isinstance(made, list | tuple) else (made,)
-    fused = _ACTIVATIONS.get(getattr(call.options, "fusedActivationFunction", 0))
-    return tuple(map(fused, outputs)) if fused else outputs
+    return tuple(made) if isinstance(made, list | tuple) else (made,)
+
+
+def activated(options: Any, value: Any) -> Any:
+    """Return an output after the activation that its operation's options name."""
+    fused = _ACTIVATIONS.get(getattr(options, "fusedActivationFunction", 0))
+    return fused(value) if fused else value
 
 
 _ACTIVATIONS: dict[int, Callable[[Any], Any]] = {

@@ -1,4 +1,7 @@
-"""What the integer file of a plan answers, in float, with gradients to all that can be learned.
+"""What the integer file of a plan answers, with gradients to all that can be learned.
+
+Integer operations compute in the very integers of the file, held as float32, and round as
+the kernels do, so that the answers are the file's own and not merely near them.
 
 Grids' scales, weights and biases are variables; zero points, the weights' scales and the
 grids that kernels dictate stay as planned. All variables are in units of what rounding can
@@ -15,9 +18,11 @@ import tensorflow as tf  # isort: skip - before keras, or the converter fails la
 import keras
 import numpy as np
 import numpy.typing as npt
+from ai_edge_litert import schema_py_generated as schema
 
-from edgecnn.quantize.fake_quant import on_grid, on_weight_grid, straight_round
+from edgecnn.quantize.fake_quant import round_weights, round_within, straight_round
 from edgecnn.quantize.graph_function import GraphFunction, Step
+from edgecnn.quantize.graph_operations import activated
 from edgecnn.quantize.grid import Grid, activation_grid
 from edgecnn.quantize.plan import Plan, Rounded, Tensor
 from edgecnn.quantize.tflite_operations import FIXED_GRID, JOINING, SAME_GRID, WEIGHTED
@@ -61,40 +66,56 @@ class Scale:
             return self._start
         return Grid(float(self.value().numpy()), self.zero_point)
 
+    def bounds(self, activation: int) -> tuple[Any, Any]:
+        """Return the steps from zero that are on the grid and that an activation lets through."""
+        low, high = tf.constant(-128.0 - self.zero_point), tf.constant(127.0 - self.zero_point)
+        kinds, scale = schema.ActivationFunctionType, tf.stop_gradient(self.value())
+        if activation in (kinds.RELU, kinds.RELU6):
+            low = tf.maximum(low, 0.0)
+        if activation == kinds.RELU6:
+            high = tf.minimum(high, tf.round(6.0 / scale))
+        if activation == kinds.RELU_N1_TO_1:
+            one = tf.round(1.0 / scale)
+            low, high = tf.maximum(low, -one), tf.minimum(high, one)
+        return low, high
+
 
 class Weights:
     """Weights and bias of a layer, about to be rounded.
 
     Attributes:
         steps: The weights divided by their scales.
-        bias: Divided by `bias_unit`.
+        scales: [channels], or [1] where all share one.
+        bias: In units that rounding the layer's output tells apart.
     """
 
-    def __init__(self, planned: Rounded, floats: Array, axis: int | None, bias_unit: Any) -> None:
+    def __init__(self, planned: Rounded, floats: Array, axis: int | None, bias_unit: float) -> None:
         shape = [1] * floats.ndim
         shape[axis or 0] = -1
-        self._planned = planned
-        self._scales = planned.scales.reshape(shape).astype(np.float32)
+        self.scales = planned.scales.astype(np.float32)
         integers = planned.weights.astype(np.float32)
-        rest = (floats / self._scales - integers).clip(-_WITHIN_CELL, _WITHIN_CELL)
-        self.steps = keras.Variable(integers + rest, dtype="float32")
-        self._bias_unit = np.asarray(bias_unit, np.float32)
-        self.bias = keras.Variable(planned.bias / self._bias_unit, dtype="float32")
+        rest = floats / self.scales.reshape(shape) - integers
+        self.steps = keras.Variable(
+            integers + rest.clip(-_WITHIN_CELL, _WITHIN_CELL), dtype="float32"
+        )
+        self._bias_unit = bias_unit
+        self.bias = keras.Variable(planned.bias / bias_unit, dtype="float32")
 
-    def rounded_weights(self) -> Any:
-        """Return the weights on their grids."""
-        return on_weight_grid(self.steps.value, self._scales)
+    def integer_weights(self) -> Any:
+        """Return the weights in integers."""
+        return round_weights(self.steps.value)
 
-    def rounded_bias(self, input_scale: Any) -> Any:
-        """Return the bias on the accumulator's grid."""
-        step = tf.stop_gradient(input_scale) * self._planned.scales
-        return straight_round(self.bias.value * self._bias_unit / step) * step
+    def integer_bias(self, input_scale: Any) -> Any:
+        """Return the bias in the accumulator's integers."""
+        step = tf.cast(tf.stop_gradient(input_scale), tf.float64) * self.scales.astype(np.float64)
+        bias = tf.cast(self.bias.value, tf.float64) * self._bias_unit
+        return tf.cast(straight_round(bias / step), tf.float32)
 
     def to_rounded(self) -> Rounded:
         """Return the integers."""
         integers = np.rint(self.steps.numpy()).clip(-127, 127).astype(np.int8)
         bias = self.bias.numpy().astype(np.float64) * self._bias_unit
-        return Rounded(integers, self._planned.scales, bias)
+        return Rounded(integers, self.scales, bias)
 
 
 class Simulation:
@@ -167,70 +188,80 @@ class Simulation:
         layers = self._weights.values()
         return learned + [variable for w in layers for variable in (w.steps, w.bias)]
 
-    def __call__(self, inputs: Any) -> dict[str, Any]:
-        """Return every activation as the integer file has it, in real values.
+    def __call__(self, integers: Any) -> tuple[Any, Any]:
+        """Return what a final softmax reads (or else the output) and the output.
 
         Args:
-            inputs: [N, H, W, C] float32, the real values of integers on the input's grid.
+            integers: [N, H, W, C] int8, as the file takes them.
+
+        Returns:
+            The real values of the file's integers.
         """
-        values = self.graph(inputs, self._read, self._write)
-        if self.graph.output in self._in_float:
-            values[self.graph.output] = self._on_grid(self.graph.output, values[self.graph.output])
-        return values
+        steps = tf.cast(integers, tf.float32) - self._scales[self.graph.input].zero_point
+        values = self.graph(steps, self._read, self._write)
+        return self._answer(self.graph.scores, values), self._answer(self.graph.output, values)
+
+    def _answer(self, name: str, values: dict[str, Any]) -> Any:
+        steps = self._steps(name, values[name]) if name in self._in_float else values[name]
+        return steps * self._scales[name].value()
 
     def _read(self, step: Step, position: int, value: Any) -> Any:
+        """Return an operand: steps from zero where kernels compute in these, or real values."""
         target, source = step.outputs[0], step.inputs[position]
         if target not in self._integer:
-            return value
+            is_steps = source in self._scales and source not in self._in_float
+            return value * self._scales[source or ""].value() if is_steps else value
+        if source in self._in_float:
+            value = self._steps(source, value)
         if (weights := self._weights.get(target)) is not None:
             places = WEIGHTED[step.name]
             if position == places.weights:
-                return weights.rounded_weights()
+                return weights.integer_weights()
             if position == places.bias:
-                return weights.rounded_bias(self._scales[step.inputs[places.data] or ""].value())
+                return weights.integer_bias(self._scales[step.inputs[places.data] or ""].value())
+            return value
         return value if source is None else self._operand(step, source, value)
 
     def _operand(self, step: Step, source: str, value: Any) -> Any:
-        """Return what an integer operation reads besides weights, on the grid that it wants."""
+        """Return what an integer operation without weights reads."""
         target = step.outputs[0]
+        moving = step.name in JOINING | SAME_GRID
         if source in self.graph.constants:
-            joining = step.name in JOINING | SAME_GRID
-            return self._on_grid(target, value) if joining else _constant_on_grid(value)
-        if source in self._in_float:
-            value = self._on_grid(source, value)
+            return self._steps(target, value) if moving else _constant_on_grid(value)
+        if not moving:
+            return value * self._scales[source].value()
         if step.name in JOINING and self._scales[source] is not self._scales[target]:
-            return self._moved(source, target, value)
+            return self._converted(source, target, value)
         return value
 
-    def _write(self, step: Step, name: str, value: Any) -> Any:
-        kept = step.name in JOINING or step.name in SAME_GRID - _AVERAGING
-        if step.outputs[0] not in self._integer or kept:
-            return value
-        if step.name in _AVERAGING:
-            value = self._off_ties(step, name, value)
-        return self._on_grid(name, value)
-
-    def _on_grid(self, name: str, value: Any) -> Any:
-        scale = self._scales[name]
-        return on_grid(value, scale.value(), scale.zero_point)
-
-    def _off_ties(self, step: Step, name: str, value: Any) -> Any:
-        """Return averages such that those half way between integers go where kernels send them.
-
-        Averages of integers often are: pooling rounds them away from zero, resizing up.
-        """
-        scale = self._scales[name]
-        unit = tf.stop_gradient(scale.value())
-        pooling = step.name == "AVERAGE_POOL_2D"
-        side = tf.sign(value + scale.zero_point * unit) if pooling else 1.0
-        return value + _OFF_TIE * unit * side
-
-    def _moved(self, source: str, target: str, value: Any) -> Any:
-        """Return a tensor on another's grid, as XNNPACK converts it: by a factor of 8 bits."""
+    def _converted(self, source: str, target: str, value: Any) -> Any:
+        """Return steps on another tensor's grid, as XNNPACK converts: by a factor of 8 bits."""
         factor = self._scales[source].value() / self._scales[target].value()
         coarse = tf.stop_gradient(tf.round(factor * _CONVERSION) / _CONVERSION / factor)
-        unit = tf.stop_gradient(self._scales[target].value())
-        return self._on_grid(target, value * coarse + _OFF_TIE * unit)
+        return round_within(value * (factor * coarse) + _OFF_TIE, *self._bounds(target))
+
+    def _write(self, step: Step, name: str, value: Any) -> Any:
+        options = step.operator.builtinOptions
+        if step.outputs[0] not in self._integer:
+            return activated(options, value)
+        activation = getattr(options, "fusedActivationFunction", 0)
+        bounds, scale = self._bounds(name, activation), self._scales[name]
+        if (weights := self._weights.get(step.outputs[0])) is not None:
+            source = self._scales[step.inputs[WEIGHTED[step.name].data] or ""]
+            return round_within(value * (source.value() * weights.scales / scale.value()), *bounds)
+        if step.name in _AVERAGING:
+            # Averages of integers often are half way: pooling rounds away from zero, resizing up.
+            side = tf.sign(value + scale.zero_point) if step.name == "AVERAGE_POOL_2D" else 1.0
+            return round_within(value + _OFF_TIE * side, *bounds)
+        if step.name in JOINING | SAME_GRID:
+            return tf.clip_by_value(value, *bounds) if activation else value
+        return round_within(value / scale.value(), *bounds)
+
+    def _steps(self, name: str, value: Any) -> Any:
+        return round_within(value / self._scales[name].value(), *self._bounds(name))
+
+    def _bounds(self, name: str, activation: int = 0) -> tuple[Any, Any]:
+        return self._scales[name].bounds(activation)
 
     def to_plan(self) -> Plan:
         """Return the plan with what was learned: grids, integers and biases."""

@@ -1,4 +1,4 @@
-"""Numbers on a grid forward, straight through backward."""
+"""Integers forward, straight through backward."""
 
 from __future__ import annotations
 
@@ -7,63 +7,67 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgecnn.quantize.grid import activation_grid
-
 pytest.importorskip("tensorflow")
 
 import tensorflow as tf
 
-from edgecnn.quantize.fake_quant import on_grid, on_weight_grid, straight_round
+from edgecnn.quantize.fake_quant import round_weights, round_within, straight_round
 
 pytestmark = pytest.mark.tensorflow
 
-ranges = st.tuples(st.floats(-200, 0), st.floats(0.01, 200))
-places = st.lists(st.floats(-1.5, 1.5), min_size=1, max_size=20)
+places = st.lists(st.floats(-400, 400, width=32), min_size=1, max_size=20)
+bounds = st.tuples(st.integers(-255, 0), st.integers(1, 255))
 
 
-@given(ranges, places)
-def test_activations_land_where_the_grid_rounds_them(ends, shares):
-    grid = activation_grid(*ends)
-    values = np.asarray(shares, np.float32) * np.float32(max(-ends[0], ends[1]))
-    found = on_grid(tf.constant(values), tf.constant(grid.scale), grid.zero_point).numpy()
-    exact = values.astype(np.float64) / grid.scale
-    integers = np.rint(exact).clip(-128 - grid.zero_point, 127 - grid.zero_point)
-    tie = np.abs(np.abs(exact - np.trunc(exact)) - 0.5) < 1e-3  # kernels differ there, too
-    np.testing.assert_allclose((found / grid.scale)[~tie], integers[~tie], atol=1e-3)
-
-
-@given(ranges)
-def test_zero_stays_exactly_zero(ends):
-    grid = activation_grid(*ends)
-    assert on_grid(tf.zeros(1), tf.constant(grid.scale), grid.zero_point).numpy()[0] == 0.0
-
-
-def gradients(values, scale, zero_point):
-    x, s = tf.constant(values, tf.float32), tf.constant(scale)
+def bounded(values, low, high):
+    x = tf.constant(values, tf.float32)
     with tf.GradientTape() as tape:
-        tape.watch((x, s))
-        y = tf.reduce_sum(on_grid(x, s, zero_point))
-    return (gradient.numpy() for gradient in tape.gradient(y, (x, s)))
+        tape.watch(x)
+        y = round_within(x, tf.constant(float(low)), tf.constant(float(high)))
+    return y.numpy(), tape.gradient(y, x).numpy()
 
 
-def test_a_gradient_passes_within_the_range_and_stops_outside():
-    found, _ = gradients([-9.0, -1.1, 0.0, 2.3, 9.9], 0.05, -60)
-    np.testing.assert_array_equal(found, [0, 1, 1, 1, 0])
+@given(places, bounds)
+def test_numbers_become_the_nearest_integers_within_bounds(values, ends):
+    found, _ = bounded(values, *ends)
+    np.testing.assert_array_equal(found, np.rint(np.float32(values)).clip(*ends))
 
 
-def test_a_scale_learns_from_clipping_and_from_rounding():
-    # Esser et al. 2020, equation 3: round(v) - v within, the clipped integer outside.
-    for value, expected in ((1.3, -0.3), (1.6, 0.4), (300.0, 127.0), (-300.0, -128.0)):
-        _, found = gradients([value * 0.5], 0.5, 0)
-        assert found == pytest.approx(expected, abs=1e-3)
+@given(bounds)
+def test_zero_stays_exactly_zero(ends):
+    assert bounded([0.0], *ends)[0][0] == 0.0
+
+
+@given(places, bounds)
+def test_a_gradient_passes_within_the_bounds_and_stops_outside(values, ends):
+    _, found = bounded(values, *ends)
+    low, high = ends
+    for value, gradient in zip(values, found, strict=True):
+        if low + 1 <= value <= high - 1:
+            assert gradient == 1.0
+        if value < low - 1 or value > high + 1:
+            assert gradient == 0.0
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"), [(1.3, -0.3), (1.6, 0.4), (300.0, 127.0), (-300.0, -128.0)]
+)
+def test_a_scale_learns_from_rounding_and_from_clipping(value, expected):
+    """Esser et al. 2020, equation 3: round(v) - v within, the last integer outside."""
+    scale = tf.constant(0.5)
+    with tf.GradientTape() as tape:
+        tape.watch(scale)
+        steps = round_within(value * 0.5 / scale, tf.constant(-128.0), tf.constant(127.0))
+        y = steps * scale
+    assert float(tape.gradient(y, scale)) == pytest.approx(expected, abs=1e-4)
 
 
 def test_weights_keep_their_gradient_and_their_range():
     steps = tf.Variable([[-126.8, 0.4], [3.5001, 130.0]])
     with tf.GradientTape() as tape:
-        y = on_weight_grid(steps, np.float32([0.5, 2.0]))
-    np.testing.assert_allclose(y.numpy(), [[-63.5, 0.0], [2.0, 254.0]])
-    np.testing.assert_allclose(tape.gradient(y, steps).numpy(), [[0.5, 2.0], [0.5, 0.0]])
+        y = round_weights(steps)
+    np.testing.assert_allclose(y.numpy(), [[-127.0, 0.0], [4.0, 127.0]])
+    np.testing.assert_allclose(tape.gradient(y, steps).numpy(), [[1, 1], [1, 0]])
 
 
 @given(places)

@@ -57,11 +57,9 @@ def run_file(content: bytes, pictures: np.ndarray) -> np.ndarray:
 
 def simulate(simulation: Simulation, plan: Plan, pictures: np.ndarray) -> np.ndarray:
     """Return the integers that the simulation answers."""
-    grid = plan.tensors[plan.input].grid
-    real = (pictures.astype(np.float32) - 128 - grid.zero_point) * np.float32(grid.scale)
-    values = simulation(tf.constant(real))[simulation.graph.output].numpy()
+    _, answers = simulation(tf.constant((pictures.astype(np.int16) - 128).astype(np.int8)))
     grid = plan.tensors[simulation.graph.output].grid
-    return np.rint(values / grid.scale + grid.zero_point).astype(np.int32)
+    return np.rint(answers.numpy() / grid.scale + grid.zero_point).astype(np.int32)
 
 
 def conv(channels: int = 8, kernel: int = 3, **options: Any) -> layers.Layer:
@@ -128,7 +126,7 @@ def test_a_simulated_operation_gives_the_integers_of_the_file(kind, small_pictur
     content, plan = planned(network(GRAPHS[kind]), small_pictures)
     expected = run_file(tflite.quantize(content, plan, io="int8").content, small_pictures)
     found = simulate(Simulation(content, plan), plan, small_pictures)
-    assert np.mean(found == expected) >= 0.98  # the rest are ties of the runtime's arithmetic
+    assert np.mean(found == expected) >= 0.995  # the rest are ties of the runtime's arithmetic
     assert np.abs(found - expected).max() <= 1
 
 
