@@ -243,8 +243,7 @@ def _draw_curve(artifacts: list[Artifact]) -> Path | None:
 
 
 def _view(args: argparse.Namespace, artifacts: list[Artifact], drawing: Path | None) -> list[Any]:
-    from edgecnn.report.calibration import calibration_table
-    from edgecnn.report.text import export_table
+    from edgecnn.report.text import calibration_table, export_table
 
     rows = [artifact.to_row() for artifact in artifacts]
     curve = _calibration_curve(artifacts)

@@ -1,17 +1,13 @@
-"""What more calibration photos gain, as a table and as a drawing of its own."""
+"""What more calibration photos gain, as a drawing of its own."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
 from edgecnn.core.artifact import Calibration, CalibrationPoint
-from edgecnn.report import scale, units
+from edgecnn.report import scale
 from edgecnn.report.html import Html, join, tag
 from edgecnn.report.scale import Scale
-
-if TYPE_CHECKING:
-    from rich.table import Table
 
 # A panel of 320 x 220 and the area drawn within; two stand side by side.
 _WIDTH, _HEIGHT = 320, 220
@@ -24,25 +20,6 @@ text { font: 12px system-ui, sans-serif; fill: #333 }
 .dot { fill: #1f6feb }
 .taken { fill: #fff; stroke: #1f6feb; stroke-width: 2.5 }
 """
-
-
-def calibration_table(calibration: Calibration) -> Table:
-    """Return one line a count of calibration photos that was tried."""
-    from rich.table import Table
-
-    table = Table(title="calibration photos, judged on others kept aside", title_justify="left")
-    for column in ("photos", "agreement", "signal to noise", "time"):
-        table.add_column(column, justify="right", no_wrap=True)
-    table.add_column("")
-    for point in calibration.curve:
-        table.add_row(
-            str(point.n),
-            units.percent(point.agreement_pct),
-            f"{point.sqnr_db:.1f} dB",
-            units.seconds(point.seconds),
-            "taken" if point.n == calibration.n else "",
-        )
-    return table
 
 
 def calibration_svg(calibration: Calibration, *, name: str) -> str:

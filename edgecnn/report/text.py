@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
+from edgecnn.core.artifact import Calibration
 from edgecnn.core.checkpoint import Scores
 from edgecnn.core.measurement import MIN_RUNS_P90, Measurement
 from edgecnn.core.parity import Parity
@@ -63,6 +64,20 @@ def export_table(rows: Iterable[Mapping[str, Any]]) -> Table:
             units.share(row["float_top1"]),
             units.percent(row["agreement_pct"]),
             units.seconds(row["seconds"]),
+        )
+    return table
+
+
+def calibration_table(calibration: Calibration) -> Table:
+    """Return one line a count of calibration photos that was tried."""
+    table = _table(">calibration photos", ">agreement", ">signal to noise", ">time", "")
+    for point in calibration.curve:
+        table.add_row(
+            units.count(point.n),
+            units.percent(point.agreement_pct),
+            f"{point.sqnr_db:.1f} dB",
+            units.seconds(point.seconds),
+            "taken" if point.n == calibration.n else "",
         )
     return table
 

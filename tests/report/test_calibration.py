@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from edgecnn.core.artifact import Calibration, CalibrationPoint
-from edgecnn.report.calibration import calibration_svg, calibration_table
+from edgecnn.report.calibration import calibration_svg
+from edgecnn.report.text import calibration_table
 
 
 def calibration(*points: tuple[int, float, float], taken: int = 64) -> Calibration:
