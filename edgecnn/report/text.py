@@ -22,7 +22,7 @@ _WORST_CLASSES = 20
 
 def measurement_table(measurements: Iterable[Measurement]) -> Table:
     """Return one line a measurement: where, how fast, how large in memory, and if it counts."""
-    table = _table(
+    table = new_table(
         "file",
         "target",
         "runtime",
@@ -31,9 +31,9 @@ def measurement_table(measurements: Iterable[Measurement]) -> Table:
     for row in measurements:
         latency, memory = row.latency_ms, row.memory_mb
         table.add_row(
-            _plain(PurePath(row.model).name),
-            _plain(row.target),
-            _plain(f"{row.runtime} {row.runtime_version}"),
+            plain_text(PurePath(row.model).name),
+            plain_text(row.target),
+            plain_text(f"{row.runtime} {row.runtime_version}"),
             str(row.threads),
             units.milliseconds(latency.first if latency else None),
             units.milliseconds(latency.median if latency else None),
@@ -42,7 +42,7 @@ def measurement_table(measurements: Iterable[Measurement]) -> Table:
             ),
             units.megabytes(memory.rss_peak if memory else None),
             _with_n(row.accuracy.top1, row.accuracy.n) if row.accuracy else units.NONE,
-            _plain("yes" if row.valid else f"no: {'; '.join(row.invalid_reasons)}"),
+            plain_text("yes" if row.valid else f"no: {'; '.join(row.invalid_reasons)}"),
         )
     return table
 
@@ -53,12 +53,12 @@ def export_table(rows: Iterable[Mapping[str, Any]]) -> Table:
     Args:
         rows: As ``export --json`` has them; see `core.artifact.Artifact.to_row`.
     """
-    table = _table("file", "scheme", "io", ">size", ">top-1", ">float", ">agreement", ">time")
+    table = new_table("file", "scheme", "io", ">size", ">top-1", ">float", ">agreement", ">time")
     for row in rows:
         table.add_row(
-            _plain(PurePath(row["path"]).name),
-            _plain(row["scheme"]),
-            _plain(row["io"]),
+            plain_text(PurePath(row["path"]).name),
+            plain_text(row["scheme"]),
+            plain_text(row["io"]),
             units.bytes_(row["bytes"]),
             _with_n(row["top1"], row.get("n")),
             units.share(row["float_top1"]),
@@ -70,7 +70,7 @@ def export_table(rows: Iterable[Mapping[str, Any]]) -> Table:
 
 def calibration_table(calibration: Calibration) -> Table:
     """Return one line a count of calibration photos that was tried."""
-    table = _table(">calibration photos", ">agreement", ">signal to noise", ">time", "")
+    table = new_table(">calibration photos", ">agreement", ">signal to noise", ">time", "")
     for point in calibration.curve:
         table.add_row(
             units.count(point.n),
@@ -84,7 +84,7 @@ def calibration_table(calibration: Calibration) -> Table:
 
 def parity_table(parity: Parity) -> Table:
     """Return one line a file against the reference."""
-    table = _table(
+    table = new_table(
         "file",
         *(">photos", ">top-1", ">drop, points", ">agreement", ">changed", ">largest difference"),
         "checks",
@@ -92,21 +92,21 @@ def parity_table(parity: Parity) -> Table:
     for row in parity.rows:
         failed = [check.name for check in row.checks if not check.passed]
         table.add_row(
-            _plain(PurePath(row.path).name),
+            plain_text(PurePath(row.path).name),
             units.count(row.n),
             units.share(row.top1),
             units.points(row.top1_drop_points),
             units.percent(row.agreement_pct),
             units.count(len(row.flips)),
             f"{row.max_abs_diff:.2g}",
-            _plain(f"failed: {', '.join(failed)}" if failed else "passed"),
+            plain_text(f"failed: {', '.join(failed)}" if failed else "passed"),
         )
     return table
 
 
 def scores_table(scores: Scores) -> Table:
     """Return the accuracy and, worst first, that of the classes (at most twenty)."""
-    table = _table("class", ">photos", ">recall", ">precision")
+    table = new_table("class", ">photos", ">recall", ">precision")
     table.title = (
         f"top-1 {units.share(scores.top1)} of {units.plural(scores.n, 'photo')} ({scores.split}), "
         f"top-5 {units.share(scores.top5)}"
@@ -114,7 +114,7 @@ def scores_table(scores: Scores) -> Table:
     ranked = sorted(scores.per_class, key=lambda c: (c.recall is None, c.recall or 0.0))
     for row in ranked[:_WORST_CLASSES]:
         table.add_row(
-            _plain(row.name),
+            plain_text(row.name),
             units.count(row.n),
             units.share(row.recall),
             units.share(row.precision),
@@ -126,14 +126,14 @@ def scores_table(scores: Scores) -> Table:
 
 def summary_table(collected: Collected) -> Table:
     """Return what the page's own table shows: all that is known of each file, in one line."""
-    table = _table(
+    table = new_table(
         *("file", "scheme", ">size", ">accuracy", ">agreement"),
         *(">threads", ">median", ">p90", ">memory", "valid"),
     )
     for row in build(collected):
         measured = row.measurement
         table.add_row(
-            _plain(row.file),
+            plain_text(row.file),
             row.scheme,
             units.bytes_(row.bytes),
             _with_n(row.top1.value, row.top1.n) if row.top1 else units.NONE,
@@ -156,7 +156,7 @@ def zoo_table(rows: Iterable[Mapping[str, Any]]) -> list[Any]:
     Returns:
         The table, and a line for each source of a top-1 that it refers to.
     """
-    table = _table("name", ">params", ">MACs", ">at", ">top-1 %", ">int8", "weights", "licence")
+    table = new_table("name", ">params", ">MACs", ">at", ">top-1 %", ">int8", "weights", "licence")
     table.box, table.padding = None, (0, 2, 0, 0)  # 80 columns hold it, with long names folded
     sources: dict[str, int] = {}
     for row in rows:
@@ -177,7 +177,7 @@ def _ready(weights: Mapping[str, Any]) -> str:
     return "on-line" if weights["available"] else "pip"
 
 
-def _table(*columns: str) -> Table:
+def new_table(*columns: str) -> Table:
     """Make an empty table; a ``>`` before a name sets its column to the right."""
     from rich import box
     from rich.table import Table
@@ -200,7 +200,7 @@ def _with_n(top1: float | None, n: int | None) -> str:
     return f"{units.share(top1)} of {n:,}" if n else units.share(top1)
 
 
-def _plain(text: str) -> Any:
+def plain_text(text: str) -> Any:
     """Return text that rich takes literally, without what could move the cursor."""
     from rich.text import Text
 
