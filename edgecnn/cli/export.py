@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from edgecnn.cli.foreign import foreign_model, foreign_options, refuse_foreign_options
 from edgecnn.cli.outcome import Outcome
 from edgecnn.cli.parser import Parser, many, number, one_of, whole
-from edgecnn.core.errors import InputError
 from edgecnn.core.memory import peak_rss_mb
 
 if TYPE_CHECKING:
@@ -23,9 +22,10 @@ _SCHEMES: dict[Scheme, str] = {
     "weights8": "weights stored in 8 bits, computed in float: a quarter of the size, float's speed",
     "weights4": "those of 1x1 convolutions and dense layers in 4 bits, others in 8",
     "dynamic": "weights in 8 bits, activations in 8 while it runs, ranges unseen (TFLite)",
+    "int16x8": "weights in 8 bits, activations in 16: nearly float's answers, but no fast kernels "
+    "on most CPUs (TFLite)",
     "int8": "everything in 8-bit integers",
 }
-_NOT_YET: tuple[Scheme, ...] = ("int16x8",)
 
 
 def export_options(parser: Parser) -> None:
@@ -61,10 +61,8 @@ def export_options(parser: Parser) -> None:
     schemes = parser.add_argument_group("schemes (several give several files)")
     for name, text in _SCHEMES.items():
         schemes.add_argument(f"--{name}", action="store_true", help=text)
-    for later in _NOT_YET:
-        schemes.add_argument(f"--{later}", action="store_true", help=argparse.SUPPRESS)
     schemes.add_argument("--all", action="store_true", help="all of these")
-    int8 = parser.add_argument_group("int8")
+    int8 = parser.add_argument_group("int8, int16x8, weights8 and weights4")
     int8.add_argument(
         "--io",
         type=one_of("type", "uint8", "int8", "float32"),
@@ -195,18 +193,7 @@ def export(args: argparse.Namespace) -> Outcome:
 
 
 def _schemes(args: argparse.Namespace) -> tuple[Scheme, ...]:
-    """Return the schemes asked for; float32 when there are none.
-
-    Raises:
-        InputError: one that this version doesn't write.
-    """
-    for name in _NOT_YET:
-        if getattr(args, name):
-            raise InputError(
-                f"scheme {name} is not available in this version",
-                where=f"--{name}",
-                fix="use --int8 or --float16",
-            )
+    """Return the schemes asked for; float32 when there are none."""
     asked = tuple(name for name in _SCHEMES if args.all or getattr(args, name))
     return asked or ("float32",)
 

@@ -39,7 +39,7 @@ from edgecnn.export.writers import Writers, file_output
 from edgecnn.quantize import onnx as onnx_int8
 from edgecnn.quantize.plan import Plan
 from edgecnn.quantize.quantized import Quantized
-from edgecnn.quantize.schemes import takes_photos
+from edgecnn.quantize.schemes import is_integer, takes_photos
 from edgecnn.runtime import load, metadata
 
 Array: TypeAlias = npt.NDArray[Any]
@@ -120,7 +120,7 @@ class Exporter:
 
     def _draft(self, suffix: Format, scheme: Scheme, path: Path) -> tuple[Quantized, FileMetadata]:
         """Make and check one file's content; return also what it is to say about itself."""
-        io: Io = self.options.io if scheme == "int8" else "float32"
+        io: Io = self.options.io if is_integer(scheme) else "float32"
         made = self.writers.make(suffix, scheme, io)
         opcodes = check_file(
             made.content,
@@ -183,7 +183,7 @@ class Exporter:
             warnings.append(
                 f"only {measured.agreement_pct:.1f} % of {measured.n} answers are the checkpoint's"
             )
-        if about.scheme == "int8":
+        if is_integer(about.scheme):
             warnings += self._calibration_warnings()
         if about.scheme == "int8" and about.format == "onnx":
             same = self._plain_agreement(made, about)

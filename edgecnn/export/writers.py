@@ -31,7 +31,8 @@ from edgecnn.quantize.plan import Plan, Rounding
 from edgecnn.quantize.planning import make_plan
 from edgecnn.quantize.quantized import Quantized
 from edgecnn.quantize.ranges import Method
-from edgecnn.quantize.schemes import WEIGHT_ONLY
+from edgecnn.quantize.schemes import WEIGHT_ONLY, is_integer
+from edgecnn.quantize.tflite_dense import dense_as_convolution
 from edgecnn.quantize.twins import translate
 from edgecnn.quantize.weight_only import plan_weights
 
@@ -51,8 +52,8 @@ class Writers:
         model: The trained network, pixels 0..255 in, probabilities out.
         normalization: Of its layer "normalize".
         photos: Returns the calibration photos, [1, H, W, C] uint8 each, anew at each call.
-        rounding: How int8 weights become integers.
-        ranges: How int8 activations get their ranges.
+        rounding: How weights in 8 or 4 bits become integers.
+        ranges: How integer activations get their ranges.
         onnx_form: Of int8 ONNX files.
         unsettled: What to say of ranges that more photos would change, once the plan is made.
     """
@@ -71,17 +72,20 @@ class Writers:
         _ = self.float_tflite  # made once, for all copies
         other = copy.copy(self)
         other.photos = photos
-        vars(other).pop("plan", None)
+        for name in ("plan", "_wide_plan"):
+            vars(other).pop(name, None)
         other._weight_plans = {}
         return other
 
     def make(self, suffix: Format, scheme: Scheme, io: Io) -> Quantized:
-        """Return the file's bytes, without metadata, and what in an int8 file stays in float."""
+        """Return the file's bytes, without metadata, and what in an integer file stays in float."""
         if suffix == "ort":
             made = self.make("onnx", scheme, io)
             return dataclasses.replace(made, content=to_ort.from_onnx(made.content))
-        if scheme != "int8":
+        if not is_integer(scheme):
             return Quantized(self._floats(suffix, scheme), ())
+        if scheme == "int16x8":
+            return tflite_int8.quantize(self.float_tflite, self._wide_plan, io=io)
         made = self._int8(suffix, io)
         if suffix != "onnx" or self.onnx_form == "qdq":
             return made
@@ -151,12 +155,19 @@ class Writers:
         """The decisions that the int8 files of both formats follow."""
         return self.planned(self.rounding, self.ranges)
 
-    def planned(self, rounding: Rounding, ranges: Method, *, in_float: Sequence[str] = ()) -> Plan:
+    @cached_property
+    def _wide_plan(self) -> Plan:
+        """The decisions of an int16x8 file."""
+        return self.planned(self.rounding, self.ranges, bits=16)
+
+    def planned(
+        self, rounding: Rounding, ranges: Method, *, in_float: Sequence[str] = (), bits: int = 8
+    ) -> Plan:
         """Return the plan that a rounding, a choice of ranges and operations in float give."""
         grid, shift = input_grid(self._normalized[1])
         seen = tflite_int8.observe(self.float_tflite, self.inputs(), method=ranges).tensors
         self.unsettled = settling_warning(seen)
-        plan = make_plan(self.float_tflite, seen, input_grid=grid, input_shift=shift)
+        plan = make_plan(self.float_tflite, seen, input_grid=grid, input_shift=shift, bits=bits)
         plan = plan.in_float(in_float, why="sensitive: float keeps the drop within the budget")
         if rounding == "nearest":
             return plan
@@ -165,7 +176,7 @@ class Writers:
     @cached_property
     def float_tflite(self) -> bytes:
         """The float file behind the normalization, on which plans are made."""
-        return to_tflite.float32(self._normalized[0])
+        return dense_as_convolution(to_tflite.float32(self._normalized[0]))
 
     def inputs(self) -> Iterator[Array]:
         """Yield the calibration photos as the graph without normalization takes them."""
@@ -174,7 +185,7 @@ class Writers:
 
     def file_input(self, scheme: Scheme, io: Io) -> FileInput:
         """Return how pixels become the file's input."""
-        if scheme != "int8":
+        if not is_integer(scheme):
             return FileInput(dtype="float32")
         if io != "float32":
             return FileInput(dtype=io, offset=-128.0 if io == "int8" else 0.0)
@@ -184,6 +195,6 @@ class Writers:
 
 def file_output(scheme: Scheme, io: Io) -> FileOutput:
     """Return how the file's output becomes probabilities."""
-    if scheme != "int8" or io == "float32":
+    if not is_integer(scheme) or io == "float32":
         return FileOutput(dtype="float32")
     return FileOutput(dtype=io, scale=1 / 256, zero_point=-128 if io == "int8" else 0)

@@ -31,6 +31,7 @@ SCHEMES: dict[Scheme, Bits] = {
     "weights8": Bits(weights=8, activations=32),
     "weights4": Bits(weights=4, activations=32),  # 8 where no runtime multiplies with 4
     "dynamic": Bits(weights=8, activations=32, formats=("tflite",)),  # never called int8
+    "int16x8": Bits(weights=8, activations=16, formats=("tflite",)),
     "int8": Bits(weights=8, activations=8, formats=("tflite", "onnx", "ort")),
 }
 
@@ -38,8 +39,13 @@ WEIGHT_ONLY: dict[Scheme, int] = {"weights8": 8, "weights4": 4}
 """Schemes that store weights in few bits and compute in float, and in how many."""
 
 
+def is_integer(scheme: Scheme) -> bool:
+    """Tell whether a scheme's activations are integers: its input and output can be too."""
+    return SCHEMES[scheme].activations < 32
+
+
 def takes_photos(scheme: Scheme, rounding: Rounding) -> bool:
     """Tell whether calibration photos have a part in a scheme's files."""
     if scheme in WEIGHT_ONLY:
         return rounding == "compensated"
-    return SCHEMES[scheme].activations < 32
+    return is_integer(scheme)
