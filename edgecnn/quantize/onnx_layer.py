@@ -88,7 +88,8 @@ def _axis(node: Any) -> int:
 
 def in_onnx_layout(node: Any, weights: Array) -> Array:
     """Return weights in TFLite's layout as the node has them."""
-    if node.op_type == "Gemm":
+    if node.op_type == "Gemm":  # a convolution of one position, where the plan was made
+        weights = weights.reshape(len(weights), -1)
         return weights if attribute(node, "transB", 0) else weights.T
     if weights.ndim != 4:
         return weights

@@ -111,18 +111,23 @@ def replace(places: Array, old: int, new: int) -> Array:
 
 def new_operator(model: Any, name: str, source: int, target: int) -> Any:
     """Return an operation with one input and one output, its code registered."""
-    code_number = getattr(schema.BuiltinOperator, name)
-    codes = [code.builtinCode for code in model.operatorCodes]
-    if code_number not in codes:
-        code = schema.OperatorCodeT()
-        code.builtinCode = code.deprecatedBuiltinCode = code_number
-        model.operatorCodes.append(code)
-        codes.append(code_number)
     operator = schema.OperatorT()
-    operator.opcodeIndex = codes.index(code_number)
+    operator.opcodeIndex = code_of(model, name)
     operator.inputs = np.asarray([source], np.int32)
     operator.outputs = np.asarray([target], np.int32)
     return operator
+
+
+def code_of(model: Any, name: str) -> int:
+    """Return the place of an operation's code, registered where it is new."""
+    code_number = getattr(schema.BuiltinOperator, name)
+    codes = [code.builtinCode for code in model.operatorCodes]
+    if code_number in codes:
+        return codes.index(code_number)
+    code = schema.OperatorCodeT()
+    code.builtinCode = code.deprecatedBuiltinCode = code_number
+    model.operatorCodes.append(code)
+    return len(codes)
 
 
 def drop_unused(model: Any) -> None:
