@@ -38,10 +38,11 @@ def round_within(x: Any, low: Any, high: Any) -> Any:
     return tf.custom_gradient(rounded)(x)
 
 
-def round_weights(steps: Any) -> Any:
+def round_weights(steps: Any, limit: int) -> Any:
     """Return weights in integers.
 
     Args:
-        steps: Weights divided by their scale; within -127..127 their gradient passes.
+        steps: Weights divided by their scale; their gradient passes within the limits.
+        limit: The largest integer; the smallest is its negative.
     """
-    return straight_round(tf.clip_by_value(steps, -127.0, 127.0))
+    return straight_round(tf.clip_by_value(steps, -float(limit), float(limit)))

@@ -4,9 +4,7 @@ Integer operations compute in the very integers of the file, held as float32, an
 the kernels do, so that the answers are the file's own and not merely near them.
 
 Grids' scales, weights and biases are variables; zero points, the weights' scales and the
-grids that kernels dictate stay as planned. All variables are in units of what rounding can
-tell apart (a weight's step, a step of the layer's output, a hundredth of a scale), so that
-one learning rate suits all.
+grids that kernels dictate stay as planned.
 """
 
 from __future__ import annotations
@@ -18,104 +16,24 @@ import tensorflow as tf  # isort: skip - before keras, or the converter fails la
 import keras
 import numpy as np
 import numpy.typing as npt
-from ai_edge_litert import schema_py_generated as schema
 
-from edgecnn.quantize.fake_quant import round_weights, round_within, straight_round
+from edgecnn.core.errors import InputError
+from edgecnn.quantize.fake_quant import round_within
 from edgecnn.quantize.graph_function import GraphFunction, Step
 from edgecnn.quantize.graph_operations import activated
 from edgecnn.quantize.grid import Grid, activation_grid
+from edgecnn.quantize.learned import Scale, Weights
 from edgecnn.quantize.plan import Plan, Rounded, Tensor
 from edgecnn.quantize.tflite_operations import FIXED_GRID, JOINING, SAME_GRID, WEIGHTED
 
 Array: TypeAlias = npt.NDArray[Any]
 
-# A variable that grows by one changes its scale by this share.
-_SCALE_UNIT = 0.01
-# A weight starts where the float one is, but not nearer to the next integer than this.
-_WITHIN_CELL = 0.45
 # These compute new values on their input's grid; others of SAME_GRID only choose or move.
 _AVERAGING = frozenset({"AVERAGE_POOL_2D", "RESIZE_BILINEAR"})
 # More than the noise of float32 sums, less than any difference of averages that counts.
 _OFF_TIE = 1e-3
 # Source: XNNPACK, src/microparams-init.c, the conversion from int8 to int8.
 _CONVERSION = 256.0
-
-
-class Scale:
-    """The scale of a grid that one or several tensors share.
-
-    Attributes:
-        variable: In hundredths of the scale; None where the grid is dictated.
-    """
-
-    def __init__(self, grid: Grid, *, learned: bool) -> None:
-        self._start = grid
-        self.zero_point = grid.zero_point
-        self.variable = keras.Variable(0.0, dtype="float32") if learned else None
-
-    def value(self) -> Any:
-        """Return the scale as it stands."""
-        start = tf.constant(self._start.scale, tf.float32)
-        if self.variable is None:
-            return start
-        return start * tf.exp(_SCALE_UNIT * self.variable.value)
-
-    def grid(self) -> Grid:
-        """Return the grid as it stands."""
-        if self.variable is None:
-            return self._start
-        return Grid(float(self.value().numpy()), self.zero_point)
-
-    def bounds(self, activation: int) -> tuple[Any, Any]:
-        """Return the steps from zero that are on the grid and that an activation lets through."""
-        low, high = tf.constant(-128.0 - self.zero_point), tf.constant(127.0 - self.zero_point)
-        kinds, scale = schema.ActivationFunctionType, tf.stop_gradient(self.value())
-        if activation in (kinds.RELU, kinds.RELU6):
-            low = tf.maximum(low, 0.0)
-        if activation == kinds.RELU6:
-            high = tf.minimum(high, tf.round(6.0 / scale))
-        if activation == kinds.RELU_N1_TO_1:
-            one = tf.round(1.0 / scale)
-            low, high = tf.maximum(low, -one), tf.minimum(high, one)
-        return low, high
-
-
-class Weights:
-    """Weights and bias of a layer, about to be rounded.
-
-    Attributes:
-        steps: The weights divided by their scales.
-        scales: [channels], or [1] where all share one.
-        bias: In units that rounding the layer's output tells apart.
-    """
-
-    def __init__(self, planned: Rounded, floats: Array, axis: int | None, bias_unit: float) -> None:
-        shape = [1] * floats.ndim
-        shape[axis or 0] = -1
-        self.scales = planned.scales.astype(np.float32)
-        integers = planned.weights.astype(np.float32)
-        rest = floats / self.scales.reshape(shape) - integers
-        self.steps = keras.Variable(
-            integers + rest.clip(-_WITHIN_CELL, _WITHIN_CELL), dtype="float32"
-        )
-        self._bias_unit = bias_unit
-        self.bias = keras.Variable(planned.bias / bias_unit, dtype="float32")
-
-    def integer_weights(self) -> Any:
-        """Return the weights in integers."""
-        return round_weights(self.steps.value)
-
-    def integer_bias(self, input_scale: Any) -> Any:
-        """Return the bias in the accumulator's integers."""
-        step = tf.cast(tf.stop_gradient(input_scale), tf.float64) * self.scales.astype(np.float64)
-        bias = tf.cast(self.bias.value, tf.float64) * self._bias_unit
-        return tf.cast(straight_round(bias / step), tf.float32)
-
-    def to_rounded(self) -> Rounded:
-        """Return the integers."""
-        integers = np.rint(self.steps.numpy()).clip(-127, 127).astype(np.int8)
-        bias = self.bias.numpy().astype(np.float64) * self._bias_unit
-        return Rounded(integers, self.scales, bias)
 
 
 class Simulation:
@@ -126,6 +44,17 @@ class Simulation:
     """
 
     def __init__(self, float_file: bytes, plan: Plan) -> None:
+        """Start from a plan.
+
+        Raises:
+            InputError: activations of 16 bits, or an operation that has no counterpart here.
+        """
+        if any(layer.precision == "int16x8" for layer in plan.layers.values()):
+            raise InputError(
+                "can't train activations of 16 bits",
+                where="this plan",
+                fix="leave training out: they lose hardly anything",
+            )
         self.graph = GraphFunction(float_file)
         self._plan = plan
         self._integer = {n for n, layer in plan.layers.items() if layer.precision == "int8"}

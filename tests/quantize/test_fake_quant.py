@@ -65,7 +65,7 @@ def test_a_scale_learns_from_rounding_and_from_clipping(value, expected):
 def test_weights_keep_their_gradient_and_their_range():
     steps = tf.Variable([[-126.8, 0.4], [3.5001, 130.0]])
     with tf.GradientTape() as tape:
-        y = round_weights(steps)
+        y = round_weights(steps, 127)
     np.testing.assert_allclose(y.numpy(), [[-127.0, 0.0], [4.0, 127.0]])
     np.testing.assert_allclose(tape.gradient(y, steps).numpy(), [[1, 1], [1, 0]])
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from edgecnn.core.errors import InputError
 from edgecnn.core.normalization import same_for_all
 from edgecnn.quantize.grid import input_grid
 
@@ -22,7 +23,7 @@ from edgecnn.convert import tflite as to_tflite
 from edgecnn.convert.fold import fold_batch_norm
 from edgecnn.convert.frozen import freeze
 from edgecnn.quantize import tflite
-from edgecnn.quantize.plan import Plan
+from edgecnn.quantize.plan import Plan, Rounded
 from edgecnn.quantize.planning import make_plan
 from edgecnn.quantize.simulation import Simulation
 from edgecnn.zoo.layers import LocalResponseNormalization
@@ -32,13 +33,13 @@ pytestmark = [pytest.mark.tensorflow, pytest.mark.slow]
 NORMALIZATION = same_for_all(1 / 127.5, -1.0)  # zero is no whole pixel: the input is shifted
 
 
-def planned(model: Any, pictures: np.ndarray) -> tuple[bytes, Plan]:
+def planned(model: Any, pictures: np.ndarray, bits: int = 8) -> tuple[bytes, Plan]:
     start = "normalize" if "normalize" in {layer.name for layer in model.layers} else None
     content = to_tflite.float32(freeze(fold_batch_norm(model, start=start)))
     inputs = (NORMALIZATION.apply(picture[None]) for picture in pictures)
     grid, shift = input_grid(NORMALIZATION)
     seen = tflite.observe(content, inputs).tensors
-    return content, make_plan(content, seen, input_grid=grid, input_shift=shift)
+    return content, make_plan(content, seen, input_grid=grid, input_shift=shift, bits=bits)
 
 
 def run_file(content: bytes, pictures: np.ndarray) -> np.ndarray:
@@ -189,3 +190,31 @@ def test_grids_that_kernels_dictate_are_not_learned(separable_network, pictures)
     after = simulation.to_plan()
     assert after.tensors[plan.input].grid == plan.tensors[plan.input].grid
     assert after.tensors[simulation.graph.output].grid.scale == 1 / 256
+
+
+def test_activations_of_16_bits_are_refused(separable_network, pictures):
+    content, plan = planned(separable_network, pictures[:8], bits=16)
+    with pytest.raises(InputError, match="16 bits"):
+        Simulation(content, plan)
+
+
+def test_weights_of_fewer_bits_stay_within_them(separable_network, pictures):
+    content, plan = planned(separable_network, pictures[:8])
+    layers = {
+        name: layer
+        if layer.rounded is None
+        else dataclasses.replace(
+            layer,
+            rounded=Rounded(
+                layer.rounded.weights // 19, layer.rounded.scales * 19, layer.rounded.bias, 4
+            ),
+        )
+        for name, layer in plan.layers.items()
+    }
+    simulation = Simulation(content, dataclasses.replace(plan, layers=layers))
+    for variable in simulation.trainable:
+        variable.assign(variable * 3)
+    for layer in simulation.to_plan().layers.values():
+        if layer.rounded is not None:
+            assert layer.rounded.bits == 4
+            assert np.abs(layer.rounded.weights.astype(int)).max() <= 7
