@@ -7,7 +7,7 @@ fused as in the file, not the network that it once came from.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -51,9 +51,9 @@ class Step:
 Reads: TypeAlias = Callable[[Step, int, Any], Any]
 """From an operation, an input's position and its value to the value that it computes with."""
 
-Writes: TypeAlias = Callable[[Step, str, Any], Any]
-"""From an operation, an output's name and its value before the fused activation to the value
-that others read."""
+Writes: TypeAlias = Callable[[Step, str, Any, Sequence[Any]], Any]
+"""From an operation, an output's name, its value before the fused activation and what it was
+computed from to the value that others read."""
 
 
 class GraphFunction:
@@ -133,7 +133,7 @@ class GraphFunction:
             options = step.operator.builtinOptions
             outputs = run_operation(step.name, Call(tuple(operands), options, step.shape))
             for name, value in zip(step.outputs, outputs, strict=True):
-                done = writes(step, name, value) if writes else activated(options, value)
+                done = writes(step, name, value, operands) if writes else activated(options, value)
                 values[name] = done
         return values
 

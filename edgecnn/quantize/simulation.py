@@ -10,6 +10,7 @@ grids that kernels dictate stay as planned.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 import tensorflow as tf  # isort: skip - before keras, or the converter fails later
@@ -22,6 +23,7 @@ from edgecnn.quantize.fake_quant import round_within
 from edgecnn.quantize.graph_function import GraphFunction, Step
 from edgecnn.quantize.graph_operations import activated
 from edgecnn.quantize.grid import Grid, activation_grid
+from edgecnn.quantize.hard_swish import hard_swish_table
 from edgecnn.quantize.learned import Scale, Weights
 from edgecnn.quantize.plan import Plan, Rounded, Tensor
 from edgecnn.quantize.tflite_operations import FIXED_GRID, JOINING, SAME_GRID, WEIGHTED
@@ -169,7 +171,7 @@ class Simulation:
         coarse = tf.stop_gradient(tf.round(factor * _CONVERSION) / _CONVERSION / factor)
         return round_within(value * (factor * coarse) + _OFF_TIE, *self._bounds(target))
 
-    def _write(self, step: Step, name: str, value: Any) -> Any:
+    def _write(self, step: Step, name: str, value: Any, operands: Sequence[Any]) -> Any:
         options = step.operator.builtinOptions
         if step.outputs[0] not in self._integer:
             return activated(options, value)
@@ -184,7 +186,17 @@ class Simulation:
             return round_within(value + _OFF_TIE * side, *bounds)
         if step.name in JOINING | SAME_GRID:
             return tf.clip_by_value(value, *bounds) if activation else value
+        if step.name == "HARD_SWISH":
+            value = self._hard_swish(step, value, operands[0])
         return round_within(value / scale.value(), *bounds)
+
+    def _hard_swish(self, step: Step, value: Any, real: Any) -> Any:
+        """Return what the kernel's own arithmetic gives, with the exact one's gradient."""
+        source, scale = self._scales[step.inputs[0] or ""], self._scales[step.outputs[0]].value()
+        table = hard_swish_table(source.value(), scale, source.zero_point)
+        places = tf.cast(tf.round(real / source.value()), tf.int32) + (source.zero_point + 128)
+        found = tf.cast(tf.gather(table, places), tf.float32) * scale
+        return value + tf.stop_gradient(found - value)
 
     def _steps(self, name: str, value: Any) -> Any:
         return round_within(value / self._scales[name].value(), *self._bounds(name))

@@ -80,7 +80,7 @@ def test_readers_and_writers_may_change_every_value():
     doubled = graph(
         tf.ones((1, 3, 3, 2)),
         reads=lambda step, position, value: value * 3 if step.name == "MUL" else value,
-        writes=lambda step, name, value: value + 1 if step.name == "MEAN" else value,
+        writes=lambda step, name, value, read: value + 1 if step.name == "MEAN" else value,
     )
     np.testing.assert_allclose(doubled[graph.output].numpy(), [[36.0, 36.0]])  # (1 + 1)3 * 2 * 3
 
