@@ -10,6 +10,7 @@ from collections.abc import Callable
 from edgecnn.cli.bench import bench, bench_options
 from edgecnn.cli.demo import demo, demo_options
 from edgecnn.cli.evaluate import evaluate, evaluate_options
+from edgecnn.cli.explain import explain, explain_options
 from edgecnn.cli.export import export, export_options
 from edgecnn.cli.inspect import inspect, inspect_options
 from edgecnn.cli.outcome import Outcome
@@ -66,6 +67,7 @@ COMMANDS: dict[str, Command] = {
     "bench": Command(bench, bench_options, "FILE... [options]"),
     "report": Command(report, report_options, "PATH... --out report.html [options]"),
     "inspect": Command(inspect, inspect_options, "MODEL|FILE [options]"),
+    "explain": Command(explain, explain_options, "CKPT --kind layers [options]"),
     "zoo": Command(zoo, zoo_options, "[list | show NAME | pull NAME --out CKPT] [options]"),
 }
 

@@ -5,6 +5,10 @@ from __future__ import annotations
 import dataclasses
 from typing import ClassVar
 
+# No more layers are named, and none with less than this share of the noisiest one's noise.
+_FEW = 3
+_STANDS_OUT = 0.25
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class LayerNoise:
@@ -74,7 +78,7 @@ class Noise:
         noise: Mean square by which the file changes the lead of the first answer.
         flips: Photos of n whose answer the file changes.
         layers: In the network's order.
-        relief: The noisiest few in float; none where there is no noise.
+        relief: The noisiest few in float; none where that was not tried.
         advice: What in the float network integers do badly, a sentence each.
     """
 
@@ -103,3 +107,11 @@ class Noise:
         """
         total = sum(layer.noise for layer in self.layers) or 1.0
         return {layer.label: layer.noise / total for layer in self.layers}
+
+    @property
+    def loudest(self) -> tuple[str, ...]:
+        """Labels of the few layers that stand out by their noise, noisiest first."""
+        shares = self.shares
+        ranked = sorted(shares, key=lambda label: -shares[label])[:_FEW]
+        least = _STANDS_OUT * max(shares.values(), default=0.0)
+        return tuple(label for label in ranked if shares[label] and shares[label] >= least)

@@ -1,9 +1,9 @@
-"""One operation quantized, all others in float; or all but a few: what becomes of the answers."""
+"""One operation quantized, all others in float: what becomes of its result and the answers."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy.typing as npt
 from ai_edge_litert.interpreter import Interpreter
 
 from edgecnn.core.quiet import quiet_stderr
-from edgecnn.explain.difference import Difference, change_of_lead, decibels, to_grid
+from edgecnn.explain.difference import Difference, change_of_lead, decibels
 from edgecnn.explain.graph import Graph
 from edgecnn.explain.partial import Partial, Weights, partly_quantized
 from edgecnn.quantize.nearest import expected_shift
@@ -23,10 +23,10 @@ Array: TypeAlias = npt.NDArray[Any]
 
 @dataclasses.dataclass(frozen=True)
 class Effect:
-    """What quantizing a part of a network does.
+    """What quantizing one operation does.
 
     Attributes:
-        sqnr_db: Of that one operation's output; none without an error there.
+        sqnr_db: Of its output; none without an error there.
         noise: Mean square change of the first answer's lead over the second.
         flips: Photos whose answer changes.
     """
@@ -37,15 +37,17 @@ class Effect:
 
 
 class Parts:
-    """A network of which any part can be quantized.
+    """A network of which any operation can be quantized alone.
 
     Attributes:
         graph: The float network.
+        noisy: Names of the operations that add an error of their own, in order.
     """
 
     def __init__(self, float_file: bytes, plan: Plan, whole: Difference) -> None:
         self._file, self._plan, self._whole = float_file, plan, whole
         self.graph = Graph(float_file)
+        self.noisy = [name for name in plan.layers if self.graph.makes_noise(name, plan)]
 
     def only(self, name: str, inputs: Sequence[Array]) -> Effect:
         """Quantize one operation: its weights, and its result.
@@ -63,42 +65,6 @@ class Parts:
             beside=name,
         )
         return self._effect(partial, inputs)
-
-    def all_but(self, names: Collection[str], inputs: Iterable[Array]) -> Effect:
-        """Quantize the network as its file does, but for some operations.
-
-        Args:
-            names: In the plan.
-            inputs: The photos that the whole network was compared on.
-        """
-        kept = [name for name in self._plan.layers if name not in names]
-        rounded = [name for name in kept if self.graph.makes_noise(name, self._plan)]
-        weights = {name: found for name in kept if (found := self._planned(name)) is not None}
-        weights |= {name: found for name in names if (found := self._unshifted(name)) is not None}
-        partial = partly_quantized(self._file, self._plan, weights=weights, on_grid=rounded)
-        return self._effect(partial, (self._on_grid(value) for value in inputs))
-
-    def _on_grid(self, value: Array) -> Array:
-        """Return a photo as the integer file's input stands for it."""
-        grid = self._plan.tensors[self._plan.input].grid
-        integers = to_grid(value + np.float32(self._plan.input_shift), grid).astype(np.float32)
-        return (integers - np.float32(grid.zero_point)) * np.float32(grid.scale)
-
-    def _planned(self, name: str) -> Weights | None:
-        layer, rounded = self.graph.layer(name), self._plan.layers[name].rounded
-        if layer is None or rounded is None:
-            return self._unshifted(name)
-        return Weights(_real(layer, rounded), rounded.bias)
-
-    def _unshifted(self, name: str) -> Weights | None:
-        """Return a first layer in float with a bias that takes back the input's shift."""
-        layer = self.graph.layer(name)
-        shift = self._plan.input_shift
-        if layer is None or not shift:
-            return None
-        if self.graph.input_of(layer) not in self.graph.copies_of_input():
-            return None
-        return Weights(layer.weights, layer.bias - shift * layer.sum_of_weights())
 
     def _centred(self, name: str) -> Weights | None:
         """Return a layer's rounded weights, with the bias that makes its mean right.

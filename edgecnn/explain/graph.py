@@ -92,15 +92,6 @@ class Graph:
         readers = [n for n, o in self.operators.items() if outputs & set(map(int, o.inputs))]
         return any(plan.layers[reader].precision != "float32" for reader in readers)
 
-    def copies_of_input(self) -> set[str]:
-        """Return the names of the input and of what only moves or pads its values."""
-        graph = self.model.subgraphs[0]
-        found = {int(graph.inputs[0])}
-        for name, operator in self.operators.items():
-            if self.kind(name) in MOVING and int(operator.inputs[0]) in found:
-                found.update(map(int, operator.outputs))
-        return {name_of(graph.tensors[i]) for i in found}
-
     def weight_spread(self, name: str) -> float | None:
         """Return the largest range of a channel's weights over the smallest living one."""
         layer = self.layer(name)

@@ -27,7 +27,10 @@ def labels_of(names: Mapping[str, str]) -> dict[str, str]:
         found[name] = label
     repeated = {label for label, count in seen.items() if count > 1}
     tried = {
-        name: f"{label} {names[name].lower()}" if label in repeated else label
+        # What computes keeps the layer's name, before what only moves its values.
+        name: f"{label} {names[name].lower()}"
+        if label in repeated and not _WEIGHTED.search(name)
+        else label
         for name, label in found.items()
     }
     return _numbered(tried)

@@ -1,15 +1,15 @@
 """Which layers quantization hurts, and what that does to the answers: measured, not guessed.
 
 Three passes over photos: the integer file beside the float network, tensor by tensor; the
-float network with one operation after the other quantized; and the network as the file has
-it, but for its noisiest operations.
+float network with one operation after the other quantized; and a file whose noisiest
+operations stay in float.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeAlias
 
 import numpy.typing as npt
@@ -24,13 +24,12 @@ from edgecnn.quantize.plan import Plan
 from edgecnn.quantize.tflite import quantize
 
 Array: TypeAlias = npt.NDArray[Any]
+Replan: TypeAlias = Callable[[Sequence[str]], Plan]
+"""From names of operations to the plan with these in float."""
 
 # What the pass over single operations may multiply: half a minute of two cores.
 _BUDGET_MACS = 6e11
 _LEAST_PHOTOS = 4
-# No more operations are named, and none with less than this share of the loudest one's noise.
-_FEW = 3
-_STANDS_OUT = 0.25
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,7 +48,14 @@ class Photos:
     detailed: int = 64
 
 
-def measure(float_file: bytes, plan: Plan, photos: Photos, *, file: str = "") -> Noise:
+def measure(
+    float_file: bytes,
+    plan: Plan,
+    photos: Photos,
+    *,
+    file: str = "",
+    replan: Replan | None = None,
+) -> Noise:
     """Compare a quantized network with the float one, layer by layer.
 
     Args:
@@ -57,15 +63,15 @@ def measure(float_file: bytes, plan: Plan, photos: Photos, *, file: str = "") ->
         plan: What the integer file computes.
         photos: On which both are run; better others than those that set the ranges.
         file: Name of the integer file.
+        replan: Makes the plan with the noisiest operations in float, whose file is tried;
+            it isn't where this is None.
     """
     graph = Graph(float_file)
-    made = quantize(float_file, plan, io="int8").content
     detailed = _affordable(graph, photos.detailed)
-    whole = compare(float_file, made, photos.inputs, shift=plan.input_shift, detailed=detailed)
+    whole = _whole(float_file, plan, photos, detailed)
     some = list(itertools.islice(photos.inputs(), detailed))
-    parts = Parts(float_file, plan, whole)
-    effects = _each_alone(parts, plan, some)
-    return Noise(
+    effects = _each_alone(Parts(float_file, plan, whole), some)
+    found = Noise(
         file=file,
         data=photos.about,
         n=whole.photos,
@@ -75,9 +81,14 @@ def measure(float_file: bytes, plan: Plan, photos: Photos, *, file: str = "") ->
         layers=tuple(
             _layer(graph, plan, name, whole, effects.get(name, Effect())) for name in plan.layers
         ),
-        relief=_relief(parts, _loudest(effects), photos.inputs()),
         advice=advise(float_file),
     )
+    if replan is None or not found.loudest:
+        return found
+    names = [name for name, label in graph.labels.items() if label in found.loudest]
+    without = _whole(float_file, replan(names), photos, 0)
+    relief = Relief(layers=found.loudest, noise=without.noise, flips=without.flips)
+    return dataclasses.replace(found, relief=relief)
 
 
 def _affordable(graph: Graph, most: int) -> int:
@@ -85,29 +96,18 @@ def _affordable(graph: Graph, most: int) -> int:
     return min(most, max(_LEAST_PHOTOS, int(_BUDGET_MACS / work)))
 
 
-def _each_alone(parts: Parts, plan: Plan, inputs: list[Array]) -> dict[str, Effect]:
-    names = [name for name in plan.layers if parts.graph.makes_noise(name, plan)]
+def _whole(float_file: bytes, plan: Plan, photos: Photos, detailed: int) -> Difference:
+    made = quantize(float_file, plan, io="int8").content
+    return compare(float_file, made, photos.inputs, shift=plan.input_shift, detailed=detailed)
+
+
+def _each_alone(parts: Parts, inputs: list[Array]) -> dict[str, Effect]:
     found = {}
-    with progress.bar("layer by layer", total=len(names)) as advance:
-        for name in names:
+    with progress.bar("layer by layer", total=len(parts.noisy)) as advance:
+        for name in parts.noisy:
             found[name] = parts.only(name, inputs)
             advance()
     return found
-
-
-def _loudest(effects: Mapping[str, Effect]) -> list[str]:
-    """Return the operations that stand out by their noise, a few at most."""
-    ranked = sorted(effects, key=lambda name: -effects[name].noise)[:_FEW]
-    most = effects[ranked[0]].noise if ranked else 0.0
-    return [name for name in ranked if most and effects[name].noise >= _STANDS_OUT * most]
-
-
-def _relief(parts: Parts, names: list[str], inputs: Iterable[Array]) -> Relief | None:
-    if not names:
-        return None
-    effect = parts.all_but(names, inputs)
-    labels = tuple(parts.graph.labels[name] for name in names)
-    return Relief(layers=labels, noise=effect.noise, flips=effect.flips)
 
 
 def _layer(graph: Graph, plan: Plan, name: str, whole: Difference, effect: Effect) -> LayerNoise:

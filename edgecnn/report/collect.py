@@ -12,12 +12,20 @@ from edgecnn.core.artifact import Calibration, Format, Io, Scheme
 from edgecnn.core.checkpoint import Card
 from edgecnn.core.errors import InputError
 from edgecnn.core.measurement import Measurement
+from edgecnn.core.noise import Noise
 from edgecnn.core.parity import Parity
 
 # A page of more files than this is no page; it is a folder chosen by mistake.
 _MAX_FILES = 20_000
 # Under these names nothing but ours is expected, so what can't be read is damage.
 _OUR_NAMES = frozenset({checkpoint.CARD_FILE, "export.json", "parity.json"})
+_ARTEFACTS: dict[str, type[Any]] = {
+    "parity": Parity,
+    "measurement": Measurement,
+    "layers": Noise,
+}
+# Ours, and read by others.
+_NOT_SHOWN = frozenset({"quantization-plan", "ladder"})
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -59,6 +67,7 @@ class Collected:
         artifacts: Written files.
         parities: Files against their checkpoint.
         measurements: Rows of the benchmark.
+        noises: What integers do to each layer, one a quantized file.
         notes: What was passed over, and why.
     """
 
@@ -66,12 +75,14 @@ class Collected:
     artifacts: tuple[ArtifactRow, ...] = ()
     parities: tuple[Parity, ...] = ()
     measurements: tuple[Measurement, ...] = ()
+    noises: tuple[Noise, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property
     def empty(self) -> bool:
         """True when there is nothing to show."""
-        return not (self.cards or self.artifacts or self.parities or self.measurements)
+        rows = (self.cards, self.artifacts, self.parities, self.measurements, self.noises)
+        return not any(rows)
 
 
 def collect(paths: Iterable[Path]) -> Collected:
@@ -84,28 +95,24 @@ def collect(paths: Iterable[Path]) -> Collected:
         InputError: no such path, a JSON of ours that is damaged, or nothing to show.
     """
     paths = list(paths)
-    found: dict[str, list[Any]] = {"card": [], "export": [], "parity": [], "measurement": []}
+    found: dict[str, list[Any]] = {}
     notes = []
     for path in _json_files(paths):
         content = _read(path)
-        match _kind(content):
-            case "checkpoint":
-                found["card"].append(checkpoint.parse_card(content, where=path))
-            case "export":
-                found["export"] += _export(content, path).artifacts
-            case "parity":
-                found["parity"].append(schema.decode(Parity, content, where=path))
-            case "measurement":
-                found["measurement"].append(schema.decode(Measurement, content, where=path))
-            case _:
-                if path.name in _OUR_NAMES:
-                    raise InputError("a damaged file", where=path, fix="make the file again")
-                notes.append(f"{path} is not one of our JSON files and was passed over")
+        kind = _kind(content) or ""
+        rows = _rows(kind, content, path)
+        if rows is not None:
+            found.setdefault(kind, []).extend(rows)
+        elif path.name in _OUR_NAMES:
+            raise InputError("a damaged file", where=path, fix="make the file again")
+        else:
+            notes.append(f"{path} is not one of our JSON files and was passed over")
     collected = Collected(
-        cards=_distinct(found["card"]),
-        artifacts=_distinct(found["export"]),
-        parities=_distinct(found["parity"]),
-        measurements=_distinct(found["measurement"]),
+        cards=_distinct(found.get("checkpoint", [])),
+        artifacts=_distinct(found.get("export", [])),
+        parities=_distinct(found.get("parity", [])),
+        measurements=_distinct(found.get("measurement", [])),
+        noises=_distinct(found.get("layers", [])),
         notes=tuple(notes),
     )
     if collected.empty:
@@ -156,6 +163,20 @@ def _kind(content: Any) -> str | None:
     name = content.get("schema") if isinstance(content, dict) else None
     parts = name.split("/") if isinstance(name, str) else []
     return parts[1] if len(parts) == 3 and parts[0] == "edgecnn" else None
+
+
+def _rows(kind: str, content: Any, path: Path) -> list[Any] | None:
+    """Return what a file has for the report; None where it is none of ours."""
+    match kind:
+        case "checkpoint":
+            return [checkpoint.parse_card(content, where=path)]
+        case "export":
+            return [*_export(content, path).artifacts]
+        case "parity" | "measurement" | "layers":
+            return [schema.decode(_ARTEFACTS[kind], content, where=path)]
+        case _ if kind in _NOT_SHOWN:
+            return []
+    return None
 
 
 def _export(content: dict[str, Any], path: Path) -> Export:

@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from edgecnn.report import facts, figures, table, training, units, verification
+from edgecnn.report import facts, figures, layers, table, training, units, verification
 from edgecnn.report.collect import Collected
 from edgecnn.report.html import Html, breakable, join, tag
 from edgecnn.report.rows import build
@@ -34,6 +34,7 @@ def render(collected: Collected, *, commands: Sequence[str] = ()) -> str:
         table.section(rows, verdict.best),
         figures.section(rows, verdict.best),
         verification.section(collected.parities, verdict.best),
+        layers.section(collected.noises),
         *(training.section(card) for card in collected.cards),
         facts.section(collected, commands),
         facts.reading(),

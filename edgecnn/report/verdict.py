@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from typing import Literal, TypeAlias
 
 from edgecnn.core.checkpoint import Card, Scores
+from edgecnn.core.noise import Noise
 from edgecnn.report import units
 from edgecnn.report.collect import Collected
+from edgecnn.report.layers_text import sentence
 from edgecnn.report.rows import Row, files
 
 Tone: TypeAlias = Literal["good", "doubt", "bad"]
@@ -56,6 +58,8 @@ def judge(rows: Sequence[Row], collected: Collected) -> Verdict:
             best=None,
             remarks=remarks,
         )
+    if not rows and not collected.cards:
+        return _of_layers(collected.noises[0], remarks)
     if not rows:
         return _of_cards(collected.cards, remarks)
     best = _best(sound)
@@ -179,6 +183,16 @@ def _of_cards(cards: Sequence[Card], remarks: tuple[str, ...]) -> Verdict:
         headline=f"{best.name} {told}",
         because="No file was exported, verified or measured yet.",
         tone="good" if scores else "doubt",
+        best=None,
+        remarks=remarks,
+    )
+
+
+def _of_layers(noise: Noise, remarks: tuple[str, ...]) -> Verdict:
+    return Verdict(
+        headline=f"What integers do to {noise.file or 'this network'}",
+        because=sentence(noise),
+        tone="doubt",
         best=None,
         remarks=remarks,
     )

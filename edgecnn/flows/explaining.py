@@ -1,0 +1,106 @@
+"""Make a checkpoint's int8 plan as export does, and say what it does to each layer."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy.typing as npt
+
+from edgecnn import data
+from edgecnn.core import checkpoint as checkpoints
+from edgecnn.core.errors import InputError
+from edgecnn.core.image import Preprocessing
+from edgecnn.core.noise import Noise
+from edgecnn.flows.needs import needs
+
+if TYPE_CHECKING:
+    from edgecnn.core.checkpoint import Card
+    from edgecnn.data import Example
+    from edgecnn.quantize.plan import Rounding
+
+Array: TypeAlias = npt.NDArray[Any]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Question:
+    """What is to be explained, on which photos.
+
+    Attributes:
+        data: DATA to compare on; the checkpoint's own when None.
+        split: Part of it; None: the test part of what the model was trained on, else all.
+        limit: Photos whose answers are compared.
+        detailed: Photos whose tensors are, and on which each layer is quantized alone.
+        calibration: DATA for the ranges; the checkpoint's training part when None.
+        calibration_count: Photos that set them.
+        rounding: How weights become integers.
+        seed: Of the draw of calibration photos.
+    """
+
+    data: str | None = None
+    split: str | None = None
+    limit: int = 500
+    detailed: int = 64
+    calibration: str | None = None
+    calibration_count: int = 200
+    rounding: Rounding = "compensated"
+    seed: int = 0
+
+
+def explain_layers(path: Path, question: Question) -> Noise:
+    """Quantize a checkpoint and compare it with itself in float, layer by layer.
+
+    Args:
+        path: The checkpoint's folder.
+        question: How, and on which photos.
+
+    Raises:
+        InputError: no checkpoint, or no photos.
+        MissingExtra: TensorFlow is not installed.
+    """
+    found = checkpoints.read(path)
+    card = found.card
+    examples, about = _examples(card, question)
+    with needs("explaining layers", "train"):
+        from edgecnn import zoo
+        from edgecnn.explain.layers import Photos, measure
+        from edgecnn.export.photos import Wanted, choose_photos
+        from edgecnn.export.writers import Writers
+    wanted = Wanted(count=question.calibration_count, seed=question.seed)
+    calibrating = choose_photos(card, source=question.calibration, wanted=wanted)
+    writers = Writers(
+        zoo.restore(found), card.normalization, calibrating.pixels, rounding=question.rounding
+    )
+    plan = writers.plan
+    judging = writers.calibrated(_pixels(examples, card.preprocessing))
+    return measure(
+        writers.float_tflite,
+        plan,
+        Photos(judging.inputs, about=about, detailed=question.detailed),
+        file=f"{card.name}-int8.tflite",
+        replan=lambda names: writers.planned(writers.rounding, writers.ranges, in_float=names),
+    )
+
+
+def _examples(card: Card, question: Question) -> tuple[list[Example], str]:
+    source = question.data or (card.data.source if card.data else None)
+    if source is None:
+        raise InputError("no photos of its own", where=card.name, fix="add --data PHOTOS")
+    examples, split = data.examples_for(
+        source, card.classes, card.data, split=question.split, limit=question.limit
+    )
+    if not examples:
+        raise InputError("no photos", where=source, fix="choose another --split or --data")
+    return examples, f"{Path(source).name}, {split}"
+
+
+def _pixels(
+    examples: Sequence[Example], preprocessing: Preprocessing
+) -> Callable[[], Iterable[Array]]:
+    def read() -> Iterator[Array]:
+        for batch in data.Reader(examples, preprocessing):
+            yield from batch.pixels[:, None]
+
+    return read
