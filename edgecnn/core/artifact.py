@@ -15,7 +15,7 @@ from edgecnn.core.image import Preprocessing
 
 Format: TypeAlias = Literal["tflite", "onnx", "ort"]
 Scheme: TypeAlias = Literal[
-    "float32", "float16", "weights8", "weights4", "dynamic", "int16x8", "int8"
+    "float32", "float16", "weights8", "weights4", "dynamic", "int16x8", "mixed", "int8"
 ]
 Io: TypeAlias = Literal["uint8", "int8", "float32"]
 OnnxForm: TypeAlias = Literal["qdq", "integer"]

@@ -50,7 +50,7 @@ def check_file(
     problem = ""
     if types != {io}:
         problem = f"its input and output are {', '.join(sorted(types))}, not {io}"
-    elif scheme == "int8":
+    elif scheme in ("int8", "mixed"):
         problem = _in_float(graph, io=io, allowed=in_float)
     elif scheme == "int16x8":
         problem = _in_float(graph, io=io, allowed=in_float) or _of_other_width(graph)

@@ -8,7 +8,7 @@ from typing import Any
 
 from edgecnn import zoo
 from edgecnn.core import files, progress, schema
-from edgecnn.core.artifact import Artifact, file_name
+from edgecnn.core.artifact import Artifact, Scheme, file_name
 from edgecnn.core.checkpoint import Card, Checkpoint
 from edgecnn.core.errors import InputError
 from edgecnn.core.runner import Runner
@@ -131,7 +131,9 @@ def _earlier_rows(out: Path, card: Card, options: Options) -> dict[str, dict[str
         if content.get("source_sha256") == card.model_sha256:
             rows = {Path(row["path"]).name: row for row in content["artifacts"]}
     for suffix, scheme in options.files:
-        files.refuse_existing(out / file_name(card.name, scheme, suffix), force=options.force)
+        names: list[Scheme] = ["int8", "mixed"] if scheme == "int8" else [scheme]
+        for name in names:
+            files.refuse_existing(out / file_name(card.name, name, suffix), force=options.force)
     return {name: row for name, row in rows.items() if (out / name).is_file()}
 
 

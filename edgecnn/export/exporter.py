@@ -27,10 +27,11 @@ from edgecnn.core.artifact import (
     file_name,
 )
 from edgecnn.core.checkpoint import Card, DataManifest
+from edgecnn.core.errors import InputError
 from edgecnn.core.runner import Runner
 from edgecnn.data import Example
 from edgecnn.export.checks import check_file
-from edgecnn.export.ladder import Climb, Rung, climb
+from edgecnn.export.ladder import LADDER_FILE, Climb, Rung, climb
 from edgecnn.export.options import Options
 from edgecnn.export.photo_count import still_gaining
 from edgecnn.export.photos import Photos
@@ -43,8 +44,6 @@ from edgecnn.quantize.schemes import is_integer, takes_photos
 from edgecnn.runtime import load, metadata
 
 Array: TypeAlias = npt.NDArray[Any]
-
-LADDER_FILE = "ladder.json"
 
 _SATURATION_PHOTOS = 32
 # Rounding alone changes up to about 5 % of close answers between optimized and plain
@@ -76,8 +75,8 @@ class Exporter:
     def write(self, suffix: Format, scheme: Scheme) -> Artifact:
         """Make, check, measure and store one file."""
         started = time.perf_counter()
-        path = self.out / file_name(self.card.name, scheme, suffix)
-        made, about = self._draft(suffix, scheme, path)
+        made, about = self._draft(suffix, scheme)
+        path = self.out / file_name(self.card.name, about.scheme, suffix)
         content = metadata.embed(made.content, about)
         measured = self._measure(content, path.name)
         warnings = self._warnings(made, about, measured)
@@ -115,13 +114,17 @@ class Exporter:
 
     def _trial(self, suffix: Format, scheme: Scheme) -> bytes:
         """Return a file that isn't kept."""
-        made, about = self._draft(suffix, scheme, self.out / f"trial.{suffix}")
+        made, about = self._draft(suffix, scheme)
         return metadata.embed(made.content, about)
 
-    def _draft(self, suffix: Format, scheme: Scheme, path: Path) -> tuple[Quantized, FileMetadata]:
+    def _draft(self, suffix: Format, scheme: Scheme) -> tuple[Quantized, FileMetadata]:
         """Make and check one file's content; return also what it is to say about itself."""
         io: Io = self.options.io if is_integer(scheme) else "float32"
         made = self.writers.make(suffix, scheme, io)
+        if scheme == "int8" and made.float_operations:
+            self._allow_floats(made.float_operations, suffix)
+            scheme = "mixed"
+        path = self.out / file_name(self.card.name, scheme, suffix)
         opcodes = check_file(
             made.content,
             suffix,
@@ -146,6 +149,15 @@ class Exporter:
             opcodes=opcodes,
             data=_nameless(self.card.data),
         )
+
+    def _allow_floats(self, names: tuple[str, ...], suffix: Format) -> None:
+        """Refuse an int8 file that computes in float, unless that was asked for."""
+        if not self.options.mixed and self.options.max_drop is None:
+            raise InputError(
+                f"no int8 kernel for {', '.join(names)}",
+                where=f"{self.card.arch} as {suffix}",
+                fix="use --mixed, which keeps it in float, or another network",
+            )
 
     def _calibration(self, scheme: Scheme) -> Calibration | None:
         if not takes_photos(scheme, self.options.rounding):
@@ -185,7 +197,7 @@ class Exporter:
             )
         if is_integer(about.scheme):
             warnings += self._calibration_warnings()
-        if about.scheme == "int8" and about.format == "onnx":
+        if about.scheme in ("int8", "mixed") and about.format == "onnx":
             same = self._plain_agreement(made, about)
             if same < _SATURATED_BELOW:
                 warnings.append(

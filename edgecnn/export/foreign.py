@@ -22,6 +22,7 @@ from edgecnn.export.export import export_network
 from edgecnn.export.foreign_photos import choose_photos
 from edgecnn.export.foreign_writers import ForeignWriters
 from edgecnn.export.options import Options
+from edgecnn.quantize.schemes import takes_photos
 from edgecnn.runtime import wiring
 
 _RAW = same_for_all(1.0, 0.0)
@@ -75,7 +76,7 @@ def export_foreign(model: Model, out: Path, options: Options) -> list[Artifact]:
         card,
         source=options.calibration,
         wanted=options.wanted,
-        needs_ranges=any(scheme == "int8" for _, scheme in options.files),
+        needs_ranges=any(takes_photos(scheme, options.rounding) for _, scheme in options.files),
     )
     writers = ForeignWriters(
         network,

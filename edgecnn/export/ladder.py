@@ -15,6 +15,8 @@ from edgecnn.core import files, schema
 from edgecnn.core.progress import say
 from edgecnn.quantize.plan import Plan
 
+LADDER_FILE = "ladder.json"
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Rung:
@@ -119,6 +121,11 @@ class Record:
 
     key: str
     rungs: tuple[Rung, ...]
+
+
+def rungs_tried(folder: Path) -> tuple[Rung, ...]:
+    """Return the rungs that were measured for an export's folder."""
+    return schema.read(Record, folder / LADDER_FILE).rungs
 
 
 def _recorded(path: Path, key: str) -> dict[str, Rung]:

@@ -31,6 +31,7 @@ class Options:
             errors on the calibration photos; "nearest" is quicker.
         seed: Of the draw of calibration photos.
         onnx_form: Of int8 ONNX files.
+        mixed: Let operations without an int8 kernel stay in float; the file is called mixed.
         max_drop: Points of top-1 that int8 may lose: the ladder is climbed until it doesn't.
         force: Replace files of the same name.
     """
@@ -45,6 +46,7 @@ class Options:
     rounding: Rounding = "compensated"
     seed: int = 0
     onnx_form: OnnxForm = "qdq"
+    mixed: bool = False
     max_drop: float | None = None
     force: bool = False
 

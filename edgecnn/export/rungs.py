@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import statistics
 import tempfile
 import time
@@ -41,7 +42,7 @@ def rungs(writers: Writers) -> Iterator[tuple[str, Callable[[], Plan]]]:
 
     for count in _IN_FLOAT:
         name = f"{count} operation{'s' if count > 1 else ''} in float"
-        yield name, lambda count=count: mixed(count)
+        yield name, functools.partial(mixed, count)
     yield "quantization-aware training", lambda: trained(writers)
 
 
@@ -50,7 +51,7 @@ def trained(writers: Writers) -> Plan:
     from edgecnn.quantize.aware_training import AwareTraining, train_aware
 
     plan = writers.planned("compensated", "minmax")
-    return train_aware(writers.float_tflite, plan, writers.inputs(), AwareTraining())
+    return train_aware(writers.float_tflite, plan, writers.inputs(), settings=AwareTraining())
 
 
 def rung_of(

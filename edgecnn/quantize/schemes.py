@@ -32,6 +32,7 @@ SCHEMES: dict[Scheme, Bits] = {
     "weights4": Bits(weights=4, activations=32),  # 8 where no runtime multiplies with 4
     "dynamic": Bits(weights=8, activations=32, formats=("tflite",)),  # never called int8
     "int16x8": Bits(weights=8, activations=16, formats=("tflite",)),
+    "mixed": Bits(weights=8, activations=8),  # int8 but for operations that stay in float
     "int8": Bits(weights=8, activations=8, formats=("tflite", "onnx", "ort")),
 }
 

@@ -162,3 +162,39 @@ def test_two_exports_of_one_checkpoint_are_the_same_bytes(by_name, checkpoint, t
     (again,) = export(checkpoint, tmp_path, Options(schemes=("int8",)))
     first = shutil.copy(by_name["tflite", "int8"].path, tmp_path / "first.tflite")
     assert again.path.read_bytes() == first.read_bytes()
+
+
+@pytest.fixture(scope="module")
+def with_lrn(photo_folder, tmp_path_factory):
+    """A checkpoint of a network with an operation that has no int8 kernel."""
+    from edgecnn.training import train
+    from edgecnn.training.recipe import Recipe
+
+    recipe = Recipe(arch="googlenet", weights="none", size=32, tune_epochs=1, augment="none")
+    return train(str(photo_folder), tmp_path_factory.mktemp("lrn") / "run", recipe)
+
+
+def test_what_has_no_int8_kernel_is_refused_unless_mixed_is_allowed(with_lrn, tmp_path):
+    from edgecnn.export import Options, export
+
+    with pytest.raises(InputError, match=r"LOCAL_RESPONSE_NORMALIZATION.*--mixed"):
+        export(with_lrn, tmp_path, Options(schemes=("int8",), calibration_count=10))
+    options = Options(schemes=("int8",), calibration_count=10, mixed=True, rounding="nearest")
+    (made,) = export(with_lrn, tmp_path, options)
+    assert made.path.name.endswith("-mixed.tflite")
+    assert made.metadata.scheme == "mixed"
+
+
+def test_a_budget_writes_the_plan_and_the_rungs(checkpoint, tmp_path):
+    from edgecnn.export import Options, export
+    from edgecnn.export.ladder import rungs_tried
+
+    options = Options(schemes=("int8",), calibration_count=40, max_drop=100.0)
+    (made,) = export(checkpoint, tmp_path, options)
+    (rung,) = rungs_tried(tmp_path)
+    assert rung.name == "nearest rounding"
+    assert rung.latency_ms > 0
+    plan = json.loads((tmp_path / f"{checkpoint.card.name}-int8.plan.json").read_text())
+    assert plan["schema"].startswith("edgecnn/quantization-plan/")
+    assert {layer["precision"] for layer in plan["layers"].values()} == {"int8"}
+    assert made.metadata.scheme == "int8"
