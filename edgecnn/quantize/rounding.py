@@ -2,6 +2,7 @@
 
 A layer sees inputs with a covariance H. What rounding one weight spoils on them, the
 others can take back: the sum to make small is (Q - W) H (Q - W)', not (Q - W)^2.
+Weights of exactly zero stay zero, so that a pruned network's file is as sparse.
 
 Source: the order and the propagation of errors are GPTQ's (Frantar et al. 2022,
 arXiv:2210.17323, section 3); coordinate descent under H follows; see also AdaRound
@@ -78,7 +79,7 @@ def round_depthwise(
     best = np.rint(exact).clip(-limit, limit)
     least = _costs(exact, best, covariances)
     for start in range(_STARTS):
-        jitter = random.uniform(-0.5, 0.5, exact.shape) if start else 0.0
+        jitter = random.uniform(-0.5, 0.5, exact.shape) * (exact != 0.0) if start else 0.0
         found = np.rint(exact + jitter).clip(-limit, limit)
         found = _descended_alone(exact, found, covariances, limit)
         costs = _costs(exact, found, covariances)
@@ -97,7 +98,8 @@ def _propagated(exact: Array, covariance: Array, limit: int) -> Array:
         last = min(first + _BLOCK, rest.shape[1])
         errors = np.empty((len(rest), last - first))
         for column in range(first, last):
-            integers[:, column] = np.rint(rest[:, column]).clip(-limit, limit)
+            nearest = np.rint(rest[:, column]).clip(-limit, limit)
+            integers[:, column] = np.where(exact[:, order[column]] == 0.0, 0.0, nearest)
             error = (rest[:, column] - integers[:, column]) / factor[column, column]
             rest[:, column:last] -= np.outer(error, factor[column, column:last])
             errors[:, column - first] = error
@@ -122,7 +124,8 @@ def _descended(exact: Array, integers: Array, covariance: Array, limit: int) -> 
         moved = False
         for column in range(exact.shape[1]):
             best = np.rint(integers[:, column] - slope[:, column] / diagonal[column])
-            change = best.clip(-limit, limit) - integers[:, column]
+            best = np.where(exact[:, column] == 0.0, 0.0, best.clip(-limit, limit))
+            change = best - integers[:, column]
             rows = np.flatnonzero(change)
             if len(rows):
                 integers[rows, column] += change[rows]
@@ -140,7 +143,8 @@ def _descended_alone(exact: Array, integers: Array, covariances: Array, limit: i
     for _ in range(_SWEEPS):
         for column in range(exact.shape[1]):
             best = np.rint(integers[:, column] - slope[:, column] / diagonal[:, column])
-            change = best.clip(-limit, limit) - integers[:, column]
+            best = np.where(exact[:, column] == 0.0, 0.0, best.clip(-limit, limit))
+            change = best - integers[:, column]
             integers[:, column] += change
             slope += change[:, None] * covariances[:, column]
     return integers

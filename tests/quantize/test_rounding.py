@@ -84,3 +84,16 @@ def test_one_scale_may_hold_for_all_outputs() -> None:
     found = round_dense(weights, common, covariance)
     assert found.shape == weights.shape
     assert np.abs(found * common - weights).max() < 5 * common
+
+
+@given(SEEDS, st.integers(1, 6), st.integers(2, 40))
+def test_a_pruned_weight_stays_zero(seed, outputs, inputs) -> None:
+    weights, scales, covariance = layer(seed, outputs, inputs)
+    gone = np.random.default_rng(seed).random(weights.shape) < 0.7
+    weights = np.where(gone, 0.0, weights)
+    dense = round_dense(weights, scales, covariance)
+    alone = round_depthwise(
+        weights, scales, np.broadcast_to(covariance, (outputs, *covariance.shape))
+    )
+    assert not dense[gone].any()
+    assert not alone[gone].any()
