@@ -12,6 +12,7 @@ from edgecnn.report import units
 from edgecnn.report.collect import Collected
 from edgecnn.report.layers_text import sentence
 from edgecnn.report.rows import Row, files
+from edgecnn.report.worth import not_worth
 
 Tone: TypeAlias = Literal["good", "doubt", "bad"]
 
@@ -205,6 +206,7 @@ def _remarks(rows: Sequence[Row], collected: Collected) -> tuple[str, ...]:
         for row in files(rows)
         if row.agreement and row.agreement.pct < _LOW_AGREEMENT_PCT and not row.checks_failed
     ]
+    found += not_worth(rows)
     doubtful = [row for row in rows if row.valid is False]
     if doubtful:
         are = "is" if len(doubtful) == 1 else "are"
