@@ -26,7 +26,8 @@ import numpy as np
 
 from edgecnn.data import open_data
 from edgecnn.training import Recipe, make_recipe
-from edgecnn.training.phases import Course, run_phases
+from edgecnn.training.course import Course
+from edgecnn.training.phases import run_phases
 from edgecnn.training.photos import decode_part
 from edgecnn.training.work import WorkFolder
 

@@ -11,7 +11,7 @@ from edgecnn import zoo
 from edgecnn.core.checkpoint import Checkpoint, Padding
 from edgecnn.core.image import Preprocessing
 from edgecnn.core.normalization import Normalization
-from edgecnn.training.recipe import Recipe
+from edgecnn.training.recipe import CHECKPOINT, Recipe
 from edgecnn.training.teacher import same_classes
 
 
@@ -45,6 +45,8 @@ def begin(recipe: Recipe, classes: Sequence[str], base: Checkpoint | None) -> St
     Raises:
         InputError: no such network, unusable weights, or a checkpoint of other classes.
     """
+    if (base is not None) != (recipe.weights == CHECKPOINT):
+        raise ValueError("a checkpoint to fine-tune and a recipe that was not made for it")
     keras.utils.set_random_seed(recipe.seed)
     return _of_weights(recipe, len(classes)) if base is None else _of_checkpoint(base, classes)
 

@@ -25,11 +25,12 @@ from edgecnn.data.balance import class_weights
 from edgecnn.data.split import DEFAULT_SPLIT
 from edgecnn.evaluate import evaluate
 from edgecnn.training import memory
+from edgecnn.training.course import Course
 from edgecnn.training.kernels import kernels_of, report
-from edgecnn.training.phases import Course, run_phases
+from edgecnn.training.phases import run_phases
 from edgecnn.training.photos import Photos, decode_part
 from edgecnn.training.precision import on_gpu, require_gpu
-from edgecnn.training.recipe import CHECKPOINT, Recipe
+from edgecnn.training.recipe import Recipe
 from edgecnn.training.start import Start, begin
 from edgecnn.training.teacher import Taught, Teacher, require_same_photos, warn_of_leaks
 from edgecnn.training.work import WorkFolder, open_work, work_of
@@ -59,10 +60,9 @@ def train(  # noqa: PLR0913 - the command's own options
         out: The checkpoint's folder; while training runs, ``.<name>.work`` lies beside it.
         recipe: How to train.
         split: Shares of train, val and test, for a folder that isn't split; None: 75, 15 and
-            10, or what the fine-tuned checkpoint's photos were shared out by.
+            10, or the base's.
         teacher: A checkpoint whose answers are learned beside the labels.
-        base: The checkpoint that is fine-tuned, for a recipe that was made for it. Its photos
-            stay on the side where they were.
+        base: The checkpoint that is fine-tuned; the recipe was made for it.
         resume: Continue an interrupted run of the same data and recipe, to the same result.
         force: Take the place of an earlier checkpoint.
         name: The run's name, for its artefacts' names; by default the folder's.
@@ -76,8 +76,6 @@ def train(  # noqa: PLR0913 - the command's own options
     started = time.perf_counter()
     if recipe.mixed_precision:
         require_gpu()
-    if (base is not None) != (recipe.weights == CHECKPOINT):
-        raise ValueError("a checkpoint to fine-tune and a recipe that was not made for it")
     files.refuse_existing(out, force=force or resume)
     dataset = _open(source, recipe, split, base)
     origins = _Origins(base.origin if base else None, teacher.origin if teacher else None)
@@ -94,16 +92,9 @@ def train(  # noqa: PLR0913 - the command's own options
     work = open_work(out, plan, resume=resume)
     try:
         card = _train(dataset, recipe, start, work, tutor)
-        seconds = max(time.perf_counter() - started, sum(phase.seconds for phase in card.phases))
         written = checkpoint.write(
             out,
-            dataclasses.replace(
-                card,
-                name=name or out.resolve().name,
-                base=origins.base,
-                teacher=origins.teacher,
-                seconds=seconds,
-            ),
+            _named(card, name or out.resolve().name, origins, started),
             save_model=lambda path: zoo.save_model(start.model, path),
             replace=force,
         )
@@ -111,6 +102,14 @@ def train(  # noqa: PLR0913 - the command's own options
         raise Interrupted(f"stopped: give the same command with --resume to finish {out}") from None
     work.remove()
     return written
+
+
+def _named(card: Card, name: str, origins: _Origins, started: float) -> Card:
+    """Return the card with what only the whole run knows."""
+    seconds = max(time.perf_counter() - started, sum(phase.seconds for phase in card.phases))
+    return dataclasses.replace(
+        card, name=name, base=origins.base, teacher=origins.teacher, seconds=seconds
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -173,7 +172,9 @@ def _finished(out: Path, dataset: Dataset, recipe: Recipe, origins: _Origins) ->
     asked = dataclasses.asdict(recipe)
     # Memory may have made the batch smaller than what was asked for.
     asked["batch"] = min(asked["batch"], card.recipe.get("batch", 0))
-    if not same_data or card.recipe != asked or _Origins(card.base, card.teacher) != origins:
+    # A recipe of earlier days lacks the settings that came later, all of them unset.
+    recalled = {**dataclasses.asdict(Recipe()), **card.recipe}
+    if not same_data or recalled != asked or _Origins(card.base, card.teacher) != origins:
         return None
     say(f"{out} is complete: there is nothing to resume")
     work_of(out).remove()

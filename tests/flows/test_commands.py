@@ -4,7 +4,7 @@ import dataclasses
 import shlex
 
 from edgecnn import cli
-from edgecnn.core.checkpoint import Card, DataManifest
+from edgecnn.core.checkpoint import Card, CompressedLayer, DataManifest, Origin
 from edgecnn.core.image import Preprocessing
 from edgecnn.core.normalization import same_for_all
 from edgecnn.core.parity import Parity, ParityRow
@@ -87,6 +87,26 @@ def test_a_line_repeats_what_the_card_says() -> None:
         "edgecnn train '/my photos' --arch ds_cnn --size 8 --weights none --seed 3 "
         "--split 75/15/10 --out run"
     )
+
+
+def test_a_line_names_the_checkpoints_that_a_run_began_with_and_learned_from() -> None:
+    kernel = CompressedLayer(
+        layer="a", kernel="kernel", weights=4, zeros=2, distinct=3, spared=None
+    )
+    card = dataclasses.replace(
+        CARD,
+        recipe={**CARD.recipe, "prune": 0.5, "cluster": 0, "distill_weight": 0.7},
+        base=Origin(name="before", sha256="1"),
+        teacher=Origin(name="large", sha256="2"),
+        compression=(kernel,),
+    )
+    (line,) = commands_behind(Collected(cards=(card,)))
+    assert line == (
+        "edgecnn train '/my photos' --seed 3 --distill-weight 0.7 --prune 0.5 --cluster 0 "
+        "--teacher large --from before --out run"
+    )
+    _, name, *words = shlex.split(line)
+    assert cli.build_parser(name).parse_all(words)
 
 
 def test_files_know_how_they_were_asked_for() -> None:

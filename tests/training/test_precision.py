@@ -12,9 +12,10 @@ from keras import layers
 from edgecnn import zoo
 from edgecnn.core.errors import InputError
 from edgecnn.training import make_recipe, train
+from edgecnn.training.course import Course
 from edgecnn.training.loop import Lesson, Schedule, fit
 from edgecnn.training.network import Network
-from edgecnn.training.phases import Course, run_phases
+from edgecnn.training.phases import run_phases
 from edgecnn.training.photos import Photos
 from edgecnn.training.precision import in_half, require_gpu, scaled
 from edgecnn.training.work import WorkFolder
