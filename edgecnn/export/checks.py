@@ -44,8 +44,7 @@ def check_file(
         CheckFailed: a wrong input or output type, a float island in an integer file, or
             weights stored in another type than the scheme's.
     """
-    read = {"tflite": tflite.read, "onnx": onnx.read, "ort": read_ort}[suffix]
-    graph = read(data, where=where)
+    graph = _read(data, suffix, where)
     types = {graph.tensors[place].dtype for place in (*graph.inputs, *graph.outputs)}
     problem = ""
     if types != {io}:
@@ -59,6 +58,12 @@ def check_file(
     if problem:
         raise CheckFailed(f"{where.name} is not the {scheme} file it should be: {problem}")
     return graph.opcodes
+
+
+def _read(data: bytes, suffix: Format, where: Path) -> Graph:
+    if suffix == "tflite":
+        return tflite.read(data, where=where)
+    return onnx.read(data, where=where) if suffix == "onnx" else read_ort(data, where=where)
 
 
 def _in_float(graph: Graph, *, io: Io, allowed: Collection[str]) -> str:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -165,7 +165,7 @@ class _Rewriting:
             # Softmax has to be told which definition it follows: that of operator set 13.
             more = {"opset": 13} if node.op_type == "Softmax" else {}
             inputs = [*flat, *target.grid]
-            return self._node(_UNARY[node.op_type], inputs, target, node, **more)
+            return self._node(_UNARY[node.op_type], inputs, target, node, more=more)
         if node.op_type in _BINARY and len(sources) == 2:
             domain = "" if node.op_type == "MatMul" else _MICROSOFT
             inputs = [*flat, *target.grid]
@@ -195,7 +195,7 @@ class _Rewriting:
         if lowest != 0 or scale * (255 - point) > highest + scale / 2:
             return None
         inputs = [*source, *target.grid]
-        return self._node("QLinearLeakyRelu", inputs, target, None, alpha=0.0)
+        return self._node("QLinearLeakyRelu", inputs, target, None, more={"alpha": 0.0})
 
     def _bound(self, node: Any, position: int, default: float) -> float:
         name = node.input[position] if len(node.input) > position else ""
@@ -216,11 +216,11 @@ class _Rewriting:
         *,
         domain: str = _MICROSOFT,
         without: tuple[str, ...] = (),
-        **attributes: Any,
+        more: Mapping[str, float] | None = None,
     ) -> Any:
         """Return a node that writes a tensor's integers, with the attributes of its model."""
         form = helper.make_node(
-            name, inputs, [target.name], target.name, domain=domain, **attributes
+            name, inputs, [target.name], target.name, domain=domain, **(more or {})
         )
         if like is not None:
             form.attribute.extend(a for a in like.attribute if a.name not in without)
