@@ -96,11 +96,12 @@ class Graph:
                 del self.nodes[node.name]
 
 
-def walk_back(graph: Graph, name: str, through: set[str]) -> Any:
-    """Return the first node, from a name backwards, that is none of these operations."""
-    node = graph.nodes[_bare(name)]
-    while node.op in through | _PASSING:
-        node = graph.nodes[_bare(node.input[0])]
+def last_operation(graph: Any, name: str, *, past: set[str]) -> Any:
+    """Return the node that makes a GraphDef's output, before those that only shape it."""
+    nodes = {node.name: node for node in graph.node}
+    node = nodes[_bare(name)]
+    while node.op in past | _PASSING:
+        node = nodes[_bare(node.input[0])]
     return node
 
 

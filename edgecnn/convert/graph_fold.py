@@ -43,7 +43,7 @@ def peel(graph: Graph, normalization: Normalization) -> Normalization:
     )
     while (reader := graph.only_reader(graph.input)) is not None:
         affine = _affine(graph, reader)
-        if affine is None or reader.name == graph.output:
+        if affine is None or reader.name == graph.output or affine[1].min() <= 0:
             break
         scale, offset = scale * affine[1], offset * affine[1] + affine[2]
         graph.redirect(reader.name, graph.input)
@@ -92,15 +92,10 @@ def fold_input(graph: Graph, normalization: Normalization, *, is_bgr: bool) -> N
 
 def fold_layers(graph: Graph) -> None:
     """Fold scales and shifts into the layers before them, or make them layers; in place."""
-    for node in list(graph.nodes.values()):
-        if node.name in graph.nodes and node.op in _LAYERS:
-            _fold_behind(graph, node)
-    for node in list(graph.nodes.values()):
-        if node.op == "MatMul":
-            _fold_ahead(graph, node)
-    for node in list(graph.nodes.values()):
-        if node.name in graph.nodes and _affine(graph, node) is not None:
-            _make_layer(graph, node)
+    for fold, wanted in ((_fold_behind, _LAYERS), (_fold_ahead, {"MatMul"}), (_make_layer, _FORMS)):
+        for node in list(graph.nodes.values()):
+            if node.op in wanted and graph.nodes.get(node.name) is node:
+                fold(graph, node)
 
 
 def _affine(graph: Graph, node: Any) -> Affine | None:
@@ -236,7 +231,7 @@ def _scaled(layer: Any, weights: Array, gain: Array) -> Array:
 
 def _make_layer(graph: Graph, first: Any) -> None:
     """Turn scales of channels, one each, into a depthwise convolution."""
-    shape = graph.shapes[first.name]
+    shape = graph.shapes.get(first.name)
     source = _affine(graph, first)
     if shape is None or source is None or len(shape) != 4:
         return

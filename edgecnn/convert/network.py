@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from edgecnn.convert.frozen import Frozen, freeze_call
-from edgecnn.convert.graph import Graph, walk_back
+from edgecnn.convert.graph import Graph, last_operation
 from edgecnn.convert.graph_fold import fold_input, fold_layers, peel
 from edgecnn.core.normalization import Normalization, same_for_all
 
@@ -45,11 +45,14 @@ class Network:
         )
         return result
 
+    def frozen(self) -> Frozen:
+        """Return it as the converters take it."""
+        return freeze_call(self, self.shape)
+
     @property
     def says(self) -> Answer:
         """What its last operation makes: softmax and sigmoid make probabilities."""
-        graph = Graph(self.graph, _node(self.input), _node(self.output))
-        last = walk_back(graph, self.output, _SHAPING)
+        last = last_operation(self.graph, self.output, past=_SHAPING)
         return "probabilities" if last.op in ("Softmax", "Sigmoid") else "logits"
 
 
@@ -108,7 +111,7 @@ def integer_graph(
     wanted = fold_input(graph, peel(graph, normalization), is_bgr=is_bgr)
     fold_layers(graph)
     folded = dataclasses.replace(network, graph=graph.graph_def())
-    return freeze_call(folded, network.shape), wanted
+    return folded.frozen(), wanted
 
 
 def own_normalization(network: Network) -> Normalization:
@@ -136,11 +139,10 @@ def runner(frozen: Frozen) -> Callable[[Any], Any]:
 
 def _before_sigmoid(network: Network) -> Network | None:
     """Return the network without the sigmoid at its end, if there is one."""
-    graph = Graph(network.graph, _node(network.input), _node(network.output))
-    last = walk_back(graph, network.output, _SHAPING)
+    last = last_operation(network.graph, network.output, past=_SHAPING)
     if last.op != "Sigmoid":
         return None
-    return dataclasses.replace(network, output=f"{graph.sources(last)[0]}:0")
+    return dataclasses.replace(network, output=f"{_node(last.input[0])}:0")
 
 
 def _node(name: str) -> str:

@@ -38,6 +38,8 @@ _OLDEST = 7  # before it, sums said which axes they spread
 _DOMAINS = ("", "ai.onnx")
 _COLOURS = (1, 3)
 _DEPTH = 8
+_SILENT = 4  # ONNX Runtime's: only what is fatal; each failure comes as an exception too
+_NEWEST_FORM = 10  # ir_version: read by all ONNX Runtimes from 1.18
 # Single precision over a hundred layers; a wrong translation is off by its whole size.
 _TOLERANCE = 2e-3
 
@@ -58,8 +60,8 @@ class OnnxModel:
                 large, or not a classifier of one image.
         """
         self.path = path
-        self._data = files.read_bytes(path, limit=LIMIT_BYTES, kind="ONNX model")
-        self._model = _parsed(self._data, path)
+        data = files.read_bytes(path, limit=LIMIT_BYTES, kind="ONNX model")
+        self._model = _parsed(data, path)
         graph = self._model.graph
         _check(graph, self._model, path)
         self._constants = {t.name: numpy_helper.to_array(t) for t in graph.initializer}
@@ -100,11 +102,7 @@ class OnnxModel:
         Raises:
             InputError: their answers differ.
         """
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level, options.intra_op_num_threads = 4, 2
-        session = onnxruntime.InferenceSession(
-            self._data, options, providers=["CPUExecutionProvider"]
-        )
+        session = self._session()
         for pixels in _trial_images(frozen.shape):
             feed = pixels.transpose(0, 3, 1, 2) if self._is_first else pixels
             (expected,) = session.run(None, {self._input.name: np.ascontiguousarray(feed)})
@@ -116,6 +114,23 @@ class OnnxModel:
                     where=self.path,
                     fix="give the Keras or SavedModel file that it was made from",
                 )
+
+    def _session(self) -> Any:
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level, options.intra_op_num_threads = _SILENT, 2
+        # Newer tools write a newer number over the same content.
+        self._model.ir_version = min(self._model.ir_version, _NEWEST_FORM)
+        try:
+            return onnxruntime.InferenceSession(
+                self._model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # its errors have no common base but Exception
+            reason = " ".join(str(error).split())[-200:]
+            raise InputError(
+                f"a model that ONNX Runtime refuses ({reason})",
+                where=self.path,
+                fix="export it again",
+            ) from error
 
     def _take(self, proto: Any, known: dict[str, Value]) -> None:
         inputs = [known[name] if name else None for name in proto.input]
