@@ -94,6 +94,15 @@ def export_options(parser: Parser) -> None:
         help="how weights become integers: compensated (fewest changed answers, default) or "
         "nearest (quick)",
     )
+    int8.add_argument(
+        "--qat",
+        type=whole(1),
+        default=0,
+        metavar="EPOCHS",
+        help="train int8 files with rounding for some epochs on the calibration photos, from the "
+        "float answers, no labels needed; give it many: --calibration-count 1000 (default: no "
+        "training)",
+    )
     foreign_options(parser)
     _calibration_options(parser)
 
@@ -175,6 +184,7 @@ def export(args: argparse.Namespace) -> Outcome:
         calibration_curve=args.calibration_curve,
         ranges=args.ranges,
         rounding=args.rounding,
+        qat=args.qat,
         mixed=args.mixed or args.all,
         max_drop=args.max_drop,
         seed=args.seed,

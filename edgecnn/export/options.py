@@ -29,6 +29,8 @@ class Options:
         ranges: How int8 activations get their ranges from the photos.
         rounding: How weights in 8 or 4 bits become integers: "compensated" makes up for its
             errors on the calibration photos; "nearest" is quicker.
+        qat: Epochs of quantization-aware training of int8 files on the calibration photos; the
+            ladder trains by itself, as its last rung.
         seed: Of the draw of calibration photos.
         onnx_form: Of int8 ONNX files.
         mixed: Let operations without an int8 kernel stay in float; the file is called mixed.
@@ -44,6 +46,7 @@ class Options:
     calibration_curve: bool = False
     ranges: Method = "minmax"
     rounding: Rounding = "compensated"
+    qat: int = 0
     seed: int = 0
     onnx_form: OnnxForm = "qdq"
     mixed: bool = False
@@ -65,6 +68,11 @@ class Options:
             )
         if self.ranges not in METHODS:
             raise unknown("way to choose ranges", self.ranges, METHODS, where="--ranges")
+        self._refuse_numbers()
+
+    def _refuse_numbers(self) -> None:
+        if self.qat and "int8" not in self.schemes:
+            raise InputError("nothing to train", where="--qat", fix="add --int8")
         if self.calibration_count != "auto" and self.calibration_count < 1:
             raise InputError(
                 f"{self.calibration_count} photos",

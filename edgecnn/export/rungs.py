@@ -43,15 +43,10 @@ def rungs(writers: Writers) -> Iterator[tuple[str, Callable[[], Plan]]]:
     for count in _IN_FLOAT:
         name = f"{count} operation{'s' if count > 1 else ''} in float"
         yield name, functools.partial(mixed, count)
-    yield "quantization-aware training", lambda: trained(writers)
-
-
-def trained(writers: Writers) -> Plan:
-    """Return the plan after training it on the calibration photos, without labels."""
-    from edgecnn.quantize.aware_training import AwareTraining, train_aware
-
-    plan = writers.planned("compensated", "minmax")
-    return train_aware(writers.float_tflite, plan, writers.inputs(), settings=AwareTraining())
+    yield (
+        "quantization-aware training",
+        lambda: writers.trained(writers.planned("compensated", "minmax")),
+    )
 
 
 def rung_of(

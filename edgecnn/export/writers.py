@@ -173,6 +173,16 @@ class Writers:
             return plan
         return compensate(self.float_tflite, plan, self.inputs)
 
+    def trained(self, plan: Plan, *, epochs: int | None = None) -> Plan:
+        """Return a plan after some epochs of training with rounding on the calibration photos.
+
+        The float file's own answers are the target: labels aren't needed.
+        """
+        from edgecnn.quantize.aware_training import AwareTraining, train_aware
+
+        settings = AwareTraining() if epochs is None else AwareTraining(epochs=epochs)
+        return train_aware(self.float_tflite, plan, self.inputs(), settings=settings)
+
     @cached_property
     def float_tflite(self) -> bytes:
         """The float file behind the normalization, on which plans are made."""

@@ -36,8 +36,8 @@ class AwareTraining:
 
     Attributes:
         epochs: Passes over the photos.
-        rate: Highest learning rate of AdamW, in what rounding tells apart: a weight's step, a
-            step of a layer's output, a hundredth of an activation's scale.
+        rate: Highest learning rate of AdamW, in the variables' units: a weight's step, five
+            steps of a layer's output (for its bias), a hundredth of an activation's scale.
         batch: Photos in a step.
         weight_decay: Of AdamW, on weights.
         label_share: Of the loss, for photos that have a label; the rest is the float answers'.
@@ -45,8 +45,9 @@ class AwareTraining:
         seed: Of the order of photos and of those kept aside.
     """
 
-    epochs: int = 4
-    rate: float = 0.03
+    epochs: int = 6
+    # Measured: ten times more shakes weights over thresholds faster than biases gain.
+    rate: float = 0.005
     batch: int = 32
     weight_decay: float = 0.0
     label_share: float = 0.2
@@ -80,8 +81,8 @@ def train_aware(
 ) -> Plan:
     """Return the plan after some epochs: new grids, integers and biases.
 
-    The epoch with the most answers like the float graph's, on photos kept aside, is kept; the
-    plan as it came is one of the candidates.
+    The epoch with the lowest loss on photos kept aside is kept, the plan as it came among
+    them: on a few hundred photos the number of equal answers is mostly luck.
 
     Args:
         float_file: The float32 TFLite file that the plan was made on.
@@ -199,7 +200,7 @@ class _Trainer:
             for epoch in range(self._settings.epochs):
                 self._run_epoch(epoch, advance, best)
                 found = self._validate()
-                if found > best:
+                if found[0] < best[0]:
                     best, best_state = found, [v.numpy() for v in trainable]
         for variable, value in zip(trainable, best_state, strict=True):
             variable.assign(value)
@@ -210,7 +211,7 @@ class _Trainer:
         for step, rows in enumerate(self._batches(epoch), 1):
             inputs, labels = self._lesson.photos[rows], self._lesson.labels[rows]
             total += float(self._learn_step(inputs, self._targets[0][rows], labels))
-            advance(1, note=f"loss {total / step:.4f}, best agreement {100 * best[0]:.1f} %")
+            advance(1, note=f"loss {total / step:.4f}, best agreement {100 * best[1]:.1f} %")
 
     def _batches(self, epoch: int) -> Iterator[Array]:
         order = np.random.default_rng([self._settings.seed, epoch]).permutation(self._taught)
@@ -218,7 +219,7 @@ class _Trainer:
             yield order[step * self._batch : (step + 1) * self._batch]
 
     def _validate(self) -> tuple[float, float]:
-        """Return agreement with the float graph on the photos kept aside, and minus the loss."""
+        """Return the loss on the photos kept aside, and the share of answers like the float's."""
         totals = np.zeros(2)
         for start in range(0, len(self._aside), self._batch):
             rows = self._aside[start : start + self._batch]
@@ -226,7 +227,7 @@ class _Trainer:
             sums = self._judge_step(self._lesson.photos[rows], *targets, self._lesson.labels[rows])
             totals += [float(value) for value in sums]
         agreement, loss = totals / len(self._aside)
-        return float(agreement), -float(loss)
+        return float(loss), float(agreement)
 
     def _float_answers(self) -> tuple[Array, ...]:
         photos = self._lesson.photos

@@ -1,7 +1,7 @@
 """What of a plan can be learned, as variables: scales of activations, weights and biases.
 
-All are in units of what rounding can tell apart (a weight's step, a step of the layer's
-output, a hundredth of a scale), so that one learning rate suits all.
+All are in units that suit one learning rate: a weight's step, some steps of the layer's
+output for its bias, a hundredth of a scale.
 """
 
 from __future__ import annotations
@@ -22,6 +22,9 @@ Array: TypeAlias = npt.NDArray[Any]
 
 # A variable that grows by one changes its scale by this share.
 _SCALE_UNIT = 0.01
+# A bias that grows by one moves its layer's output by as many steps: refitting biases gains
+# most, and costs nothing of what makes weights shake.
+_BIAS_STEPS = 5.0
 # A weight starts where the float one is, but not nearer to the next integer than this.
 _WITHIN_CELL = 0.45
 
@@ -71,10 +74,12 @@ class Weights:
     Attributes:
         steps: The weights divided by their scales.
         scales: [channels], or [1] where all share one.
-        bias: In units that rounding the layer's output tells apart.
+        bias: In units of some of the output's steps.
     """
 
-    def __init__(self, planned: Rounded, floats: Array, axis: int | None, bias_unit: float) -> None:
+    def __init__(
+        self, planned: Rounded, floats: Array, axis: int | None, output_scale: float
+    ) -> None:
         shape = [1] * floats.ndim
         shape[axis or 0] = -1
         self.scales = planned.scales.astype(np.float32)
@@ -84,8 +89,8 @@ class Weights:
         self.steps = keras.Variable(
             integers + rest.clip(-_WITHIN_CELL, _WITHIN_CELL), dtype="float32"
         )
-        self._bias_unit = bias_unit
-        self.bias = keras.Variable(planned.bias / bias_unit, dtype="float32")
+        self._bias_unit = _BIAS_STEPS * output_scale
+        self.bias = keras.Variable(planned.bias / self._bias_unit, dtype="float32")
 
     def integer_weights(self) -> Any:
         """Return the weights in integers."""
