@@ -56,8 +56,8 @@ def _frozen(kind: str, path: Path, size: list[int] | None) -> tuple[dict[str, An
 
     call, shape = _opened(kind, path)
     frozen = freeze_call(call, _image_shape(shape, size, where=path))
-    if kind == "onnx":
-        call.check(frozen)  # type: ignore[attr-defined] - an OnnxModel
+    if check := getattr(call, "check", None):  # a translation, to be held against its original
+        check(frozen)
     function = frozen.function
     answer = function.outputs[0].shape
     about = {

@@ -7,7 +7,7 @@ compared with ONNX Runtime's answers before anybody trusts it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -135,15 +135,7 @@ class OnnxModel:
     def _take(self, proto: Any, known: dict[str, Value]) -> None:
         inputs = [known[name] if name else None for name in proto.input]
         try:
-            if not any(isinstance(value, Tensor) for value in inputs):
-                outputs = self._computed(proto, inputs)
-            elif proto.op_type in ("Shape", "Size"):
-                outputs = [_shape_of(proto, inputs[0])]
-            elif proto.op_type in TRANSLATIONS:
-                made = TRANSLATIONS[proto.op_type](Node(proto, inputs, self._version))
-                outputs = made if isinstance(made, list) else [made]
-            else:
-                raise Unsupported(proto.op_type)
+            outputs = self._outputs(proto, inputs)
         except Unsupported as reason:
             raise InputError(
                 f"no translation of {reason} (node {proto.name or proto.output[0]!r})",
@@ -151,6 +143,16 @@ class OnnxModel:
                 fix="give the Keras or SavedModel file that it was made from",
             ) from None
         known.update(zip(proto.output, outputs, strict=False))
+
+    def _outputs(self, proto: Any, inputs: list[Value | None]) -> Sequence[Value]:
+        if not any(isinstance(value, Tensor) for value in inputs):
+            return self._computed(proto, inputs)
+        if proto.op_type in ("Shape", "Size"):
+            return [_shape_of(proto, inputs[0])]
+        if proto.op_type not in TRANSLATIONS:
+            raise Unsupported(proto.op_type)
+        made = TRANSLATIONS[proto.op_type](Node(proto, inputs, self._version))
+        return made if isinstance(made, list) else [made]
 
     @property
     def _version(self) -> int:

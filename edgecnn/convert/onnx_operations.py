@@ -90,15 +90,17 @@ def _cast(node: Node) -> Tensor:
 
 def _binary(function: Callable[[Any, Any], Any]) -> Translation:
     def translate(node: Node) -> Tensor:
-        result = node.inputs[0]
-        for value in node.inputs[1:]:
+        if len(node.inputs) == 1:
+            return node.tensor(0)
+        result = _combined(function, node.inputs[0], node.inputs[1])
+        for value in node.inputs[2:]:
             result = _combined(function, result, value)
-        return result  # type: ignore[return-value] - one input at least is computed
+        return result
 
     return translate
 
 
-def _combined(function: Callable[[Any, Any], Any], a: Value | None, b: Value | None) -> Value:
+def _combined(function: Callable[[Any, Any], Any], a: Value | None, b: Value | None) -> Tensor:
     first = a if isinstance(a, Tensor) else b
     if not isinstance(first, Tensor) or a is None or b is None:
         raise Unsupported("an operation on constants")
@@ -303,7 +305,7 @@ def _pad(node: Node) -> Tensor:
 
 def _expand(node: Node) -> Tensor:
     x = node.tensor(0)
-    return _combined(tf.multiply, x, np.ones(node.constant(1), np.float32))  # type: ignore[return-value]
+    return _combined(tf.multiply, x, np.ones(node.constant(1), np.float32))
 
 
 TRANSLATIONS: dict[str, Translation] = {

@@ -35,7 +35,7 @@ class Window:
         """Tell whether there are no margins."""
         return not any(map(any, self.margins))
 
-    def is_same(self, size: tuple[int, int]) -> bool:
+    def is_same(self, size: tuple[int, ...]) -> bool:
         """Tell whether TensorFlow's own rule gives these margins."""
         return self.margins == tuple(
             _same(*each) for each in zip(size, self.kernel, self.stride, self.dilation, strict=True)
@@ -161,7 +161,7 @@ def _dense(held: Any, kernel: Array, window: Window) -> Any:
 def _depthwise(x: Tensor, kernel: Array, window: Window) -> Any:
     if window.stride[0] != window.stride[1]:
         raise Unsupported("depthwise Conv with two strides")
-    padding = "SAME" if window.is_same(x.shape[2:]) else "VALID"  # type: ignore[arg-type]
+    padding = "SAME" if window.is_same(x.shape[2:]) else "VALID"
     held = x.held if padding == "SAME" else _framed(x.held, window)
     return tf.nn.depthwise_conv2d(
         held, np.ascontiguousarray(kernel), (1, *window.stride, 1), padding,

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
-from google.protobuf.message import DecodeError
 from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow.python.framework import op_def_registry
 
@@ -57,7 +56,7 @@ def load(path: Path) -> tuple[Callable[[Any], Any], tuple[int | None, ...]]:
     data = files.read_bytes(graph_path, limit=LIMIT_BYTES, kind="SavedModel")
     try:
         content = saved_model_pb2.SavedModel.FromString(data)
-    except DecodeError as error:
+    except Exception as error:  # protobuf's own kind, which has no types
         raise _damaged(path, error) from error
     if len(content.meta_graphs) != 1 or not content.meta_graphs[0].HasField("object_graph_def"):
         raise InputError(
@@ -165,8 +164,7 @@ def _signature(loaded: Any, path: Path) -> tuple[Callable[[Any], Any], tuple[int
         )
     (name, spec), (answer,) = next(iter(inputs.items())), outputs
 
-    def call(image: Any) -> Any:
+    def call(image: Any, *, owner: Any = loaded) -> Any:  # whose variables live as long
         return function(**{name: tf.cast(image, spec.dtype)})[answer]
 
-    call.model = loaded  # type: ignore[attr-defined] - the variables live as long as the call
     return call, tuple(spec.shape) if spec.shape.rank is not None else ()
