@@ -134,10 +134,10 @@ def _own_covariances(stream: Stream, target: Target, layer: Layer) -> Array:
     taps = layer.weights[0, ..., 0].size
     products = np.zeros((channels, taps, taps))
     total, count, origin = np.zeros((channels, taps)), np.zeros(channels), None
-    for photo, rows in stream.rows(layer, target):
+    for photos, rows in stream.rows(layer, target):
         origin = rows.mean(axis=0) if origin is None else origin
         wide = np.repeat(rows - origin, channels // rows.shape[2], axis=2).transpose(2, 0, 1)
-        matter = target.weights_of(target.values[photo].astype(np.float32))
+        matter = target.weights_of(target.rows(photos))
         weighted = wide if matter is None else wide * matter.T[:, :, None]
         products += weighted.transpose(0, 2, 1) @ wide
         total += weighted.sum(axis=1)
@@ -151,15 +151,19 @@ def _refitted(stream: Stream, target: Target, layer: Layer, weights: Array) -> A
     """Return the bias with which the rounded layer answers right on average."""
     total, count = np.zeros(len(weights)), np.zeros(len(weights))
     groups = _groups(stream, layer)
-    for photo, rows in stream.rows(layer, target):
-        wanted = target.values[photo].astype(np.float32)
-        missing = wanted - _product(layer, rows, weights.astype(np.float32), groups)
+    weights = weights.astype(np.float32)
+    for photos, rows in stream.rows(layer, target):
+        missing = wanted = target.rows(photos)
         if target.partner is not None:
-            partner = stream.real(target.partner, photo).reshape(-1, len(weights))
-            missing -= partner[target.places[photo]]
+            missing = wanted - stream.samples(target.partner, target, photos)
         matter = target.weights_of(wanted)
-        total += missing.sum(axis=0) if matter is None else (missing * matter).sum(axis=0)
-        count += len(rows) if matter is None else matter.sum(axis=0)
+        if matter is None:  # a layer is linear: the sum of its answers is its answer to the sum
+            answer = _product(layer, rows.sum(axis=0, keepdims=True), weights, groups)[0]
+            total += missing.sum(axis=0) - answer
+            count += len(rows)
+        else:
+            total += ((missing - _product(layer, rows, weights, groups)) * matter).sum(axis=0)
+            count += matter.sum(axis=0)
     return total / count
 
 
@@ -167,7 +171,7 @@ def _product(layer: Layer, rows: Array, weights: Array, groups: int) -> Array:
     """Return [P, channels]: rows [P, taps, C] times weights [channels, inputs]."""
     if layer.name == "DEPTHWISE_CONV_2D":
         wide = np.repeat(rows, len(weights) // rows.shape[2], axis=2)
-        return np.einsum("ptc,ct->pc", wide, weights)
+        return (wide * weights.T).sum(axis=1)
     grouped = rows.reshape(*rows.shape[:2], groups, -1).transpose(2, 0, 1, 3)
     parts = weights.reshape(groups, len(weights) // groups, -1).transpose(0, 2, 1)
     product = grouped.reshape(groups, len(rows), -1) @ parts

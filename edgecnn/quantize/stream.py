@@ -22,6 +22,7 @@ from edgecnn.quantize.tflite_step import Step
 Array: TypeAlias = npt.NDArray[Any]
 
 _STREAM_BYTES = 600_000_000
+_ROWS_BYTES = 32_000_000
 
 
 class Stream:
@@ -71,17 +72,25 @@ class Stream:
         for index in [i for i in self._values if self._last.get(i, -1) <= place]:
             del self._values[index]
 
-    def real(self, index: int, photo: int) -> Array:
-        """Return a tensor of one photo in real values."""
-        return _real(self._values[index][photo], self.grids.get(index))
+    def samples(self, index: int, target: Target, photos: slice) -> Array:
+        """Return a tensor's real values [rows, channels] at a target's positions."""
+        values = zip(self._values[index][photos], target.places[photos], strict=True)
+        picked = [value.reshape(-1, value.shape[-1])[places] for value, places in values]
+        return _real(np.concatenate(picked), self.grids.get(index))
 
-    def rows(self, layer: Layer, target: Target) -> Iterator[tuple[int, Array]]:
-        """Yield each photo's number and the rows [P, taps, C] that the layer reads, float32."""
-        grid = self.grids.get(layer.data)
+    def rows(self, layer: Layer, target: Target) -> Iterator[tuple[slice, Array]]:
+        """Yield some photos after others, and the rows [P, taps, C] that the layer reads there."""
+        grid, values = self.grids.get(layer.data), self._values[layer.data]
         zero = grid.zero_point if grid else 0
-        for photo, places in enumerate(target.places):
-            value = self._values[layer.data][photo]
-            yield photo, _real(rows_of(layer, value, places, zero=zero), grid)
+        read = layer.weights.size // layer.weights.shape[layer.axis]
+        if layer.name == "DEPTHWISE_CONV_2D":
+            read *= values.shape[-1]
+        step = max(1, _ROWS_BYTES // (4 * read * target.places.shape[1]))
+        for first in range(0, self.photos, step):
+            photos = slice(first, min(first + step, self.photos))
+            pairs = zip(values[photos], target.places[photos], strict=True)
+            found = [rows_of(layer, value, places, zero=zero) for value, places in pairs]
+            yield photos, _real(np.concatenate(found), grid)
 
     def _peak(self) -> int:
         """Return the most bytes that one photo's live tensors take."""

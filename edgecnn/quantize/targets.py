@@ -51,6 +51,10 @@ class Target:
     partner: int | None
     clip: str | None
 
+    def rows(self, photos: slice) -> Array:
+        """Return [rows, channels] float32: the values of some photos."""
+        return self.values[photos].reshape(-1, self.values.shape[2]).astype(np.float32)
+
     def weights_of(self, values: Array) -> Array | None:
         """Return how much each value matters: little where it is clipped; None: all alike."""
         if self.clip is None:
