@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING, Any
 from edgecnn.cli.foreign import foreign_model, foreign_options, refuse_foreign_options
 from edgecnn.cli.outcome import Outcome
 from edgecnn.cli.parser import Parser, many, number, one_of, whole
+from edgecnn.core import progress
 from edgecnn.core.memory import peak_rss_mb
 
 if TYPE_CHECKING:
     from edgecnn.core.artifact import Artifact, Calibration, Scheme
+    from edgecnn.export import Options
+    from edgecnn.flows.explaining import Look
 
 # Flag and scheme, smallest error first.
 _SCHEMES: dict[Scheme, str] = {
@@ -162,6 +165,7 @@ def export(args: argparse.Namespace) -> Outcome:
     """
     from edgecnn.core import checkpoint as checkpoints
     from edgecnn.core.foreign import kind_of
+    from edgecnn.flows.explaining import Look, prospects
     from edgecnn.flows.needs import needs
 
     started = time.perf_counter()
@@ -169,28 +173,15 @@ def export(args: argparse.Namespace) -> Outcome:
     kind = kind_of(args.checkpoint)
     if kind is None:
         refuse_foreign_options(args)
-        checkpoints.read(args.checkpoint)  # what is wrong with it is said before the wait
+        card = checkpoints.read(args.checkpoint).card  # what is wrong is said before the wait
+        if "int8" in schemes and (known := prospects(card.arch)):
+            progress.say(f"note: int8 of {card.arch}: {known}")
     with needs("export", "train"):
-        from edgecnn.export import Options
         from edgecnn.export import export as write_files
         from edgecnn.export.foreign import export_foreign
         from edgecnn.export.ladder import rungs_tried
-    options = Options(
-        formats=(*args.format, "ort") if args.ort else args.format,
-        schemes=schemes,
-        io=args.io,
-        calibration=args.calibration,
-        calibration_count=args.calibration_count,
-        calibration_curve=args.calibration_curve,
-        ranges=args.ranges,
-        rounding=args.rounding,
-        qat=args.qat,
-        mixed=args.mixed or args.all,
-        max_drop=args.max_drop,
-        seed=args.seed,
-        onnx_form=args.onnx_form,
-        force=args.force,
-    )
+    look = Look(measured=args.rounding == "compensated")
+    options = _options(args, schemes, look)
     if kind is None:
         artifacts = write_files(checkpoints.read(args.checkpoint), args.out, options)
     else:
@@ -207,9 +198,31 @@ def export(args: argparse.Namespace) -> Outcome:
     drawing = _draw_curve(artifacts)
     return Outcome(
         data,
-        lambda: _view(args, artifacts, drawing),
+        lambda: _view(args, artifacts, drawing, look),
         exit_code=int(bool(broken)),
         remark=remark,
+    )
+
+
+def _options(args: argparse.Namespace, schemes: tuple[Scheme, ...], look: Look) -> Options:
+    from edgecnn.export import Options
+
+    return Options(
+        formats=(*args.format, "ort") if args.ort else args.format,
+        schemes=schemes,
+        io=args.io,
+        calibration=args.calibration,
+        calibration_count=args.calibration_count,
+        calibration_curve=args.calibration_curve,
+        ranges=args.ranges,
+        rounding=args.rounding,
+        qat=args.qat,
+        mixed=args.mixed or args.all,
+        max_drop=args.max_drop,
+        seed=args.seed,
+        onnx_form=args.onnx_form,
+        force=args.force,
+        look=look,
     )
 
 
@@ -251,13 +264,24 @@ def _draw_curve(artifacts: list[Artifact]) -> Path | None:
     return path
 
 
-def _view(args: argparse.Namespace, artifacts: list[Artifact], drawing: Path | None) -> list[Any]:
+def _explained(look: Look) -> list[str]:
+    """Say what in the network integers do badly, and which layers make the noise."""
+    from edgecnn.report.layers_text import sentence
+
+    told = [] if look.noise is None else [sentence(look.noise)]
+    return [f"note: int8: {line}" for line in (*look.advice, *told)]
+
+
+def _view(
+    args: argparse.Namespace, artifacts: list[Artifact], drawing: Path | None, look: Look
+) -> list[Any]:
     from edgecnn.report.text import calibration_table, export_table
 
     rows = [artifact.to_row() for artifact in artifacts]
     curve = _calibration_curve(artifacts)
     shown: list[Any] = [] if curve is None else [calibration_table(curve), f"drawing: {drawing}"]
     notes = [f"note: {row['path']}: {note}" for row in rows for note in row["warnings"]]
+    notes += _explained(look)
     next_line = f"next: edgecnn verify {args.out}/* --against {args.checkpoint} --data DATA"
     if any(artifact.metadata.arch == "foreign" for artifact in artifacts):
         next_line = f"next: edgecnn predict {artifacts[-1].path} PHOTO"

@@ -78,6 +78,8 @@ def _write_all(exporter: Exporter, rows: dict[str, dict[str, Any]]) -> list[Arti
             advance(note=f"{suffix} {scheme}")
     if any(scheme == "int8" for _, scheme in options.files):
         files.write_text(out / plan_name(exporter.card.name), exporter.writers.plan.to_json())
+        if options.look is not None:
+            options.look(exporter.decided(artifacts))
     return artifacts
 
 

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn import evaluate
+from edgecnn import data, evaluate
 from edgecnn.core import files
 from edgecnn.core.artifact import (
     Artifact,
@@ -32,7 +32,7 @@ from edgecnn.core.runner import Runner
 from edgecnn.data import Example
 from edgecnn.export.checks import check_file
 from edgecnn.export.ladder import LADDER_FILE, Climb, Rung, climb
-from edgecnn.export.options import Options
+from edgecnn.export.options import Decided, Options
 from edgecnn.export.photo_count import still_gaining
 from edgecnn.export.photos import Photos
 from edgecnn.export.rungs import rung_of, rungs
@@ -90,6 +90,22 @@ class Exporter:
             sha256=files.sha256(path),
             seconds=time.perf_counter() - started,
         )
+
+    def decided(self, artifacts: Sequence[Artifact]) -> Decided:
+        """Return what the int8 files among some compute, and photos to look at it with."""
+        file = next(a for a in artifacts if a.metadata.scheme in ("int8", "mixed"))
+        examples = self.judging or self.photos.calibrating
+        return Decided(
+            path=file.path.with_suffix(""),
+            float_file=self.writers.float_tflite,
+            plan=self.writers.plan,
+            inputs=self.writers.calibrated(lambda: self._pixels_of(examples)).inputs,
+            about=f"the {self.photos.split if self.judging else 'calibration'} part",
+        )
+
+    def _pixels_of(self, examples: Sequence[Example]) -> Iterator[Array]:
+        for batch in data.Reader(examples, self.card.preprocessing):
+            yield from batch.pixels[:, None]
 
     def climb(self, limit_points: float) -> Climb:
         """Let the int8 files follow the first plan that keeps the drop within a budget."""

@@ -4,14 +4,40 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from typing import get_args
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, TypeAlias, get_args
+
+import numpy.typing as npt
 
 from edgecnn.core.artifact import Format, Io, OnnxForm, Scheme
 from edgecnn.core.errors import InputError, unknown
 from edgecnn.export.photos import Count, Wanted
 from edgecnn.quantize import SCHEMES
-from edgecnn.quantize.plan import Rounding
+from edgecnn.quantize.plan import Plan, Rounding
 from edgecnn.quantize.ranges import METHODS, Method
+
+Array: TypeAlias = npt.NDArray[Any]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Decided:
+    """What int8 files compute, and photos to look at them with.
+
+    Attributes:
+        path: Of such a file, without its suffix.
+        float_file: The float32 TFLite file that the plan was made on.
+        plan: What the integer files compute.
+        inputs: Returns photos as that float file takes them, [1, H, W, C] float32 each, anew
+            at each call: those that judge files, or else those that calibrated.
+        about: What they are, for people.
+    """
+
+    path: Path
+    float_file: bytes
+    plan: Plan
+    inputs: Callable[[], Iterable[Array]]
+    about: str
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -36,6 +62,7 @@ class Options:
         mixed: Let operations without an int8 kernel stay in float; the file is called mixed.
         max_drop: Points of top-1 that int8 may lose: the ladder is climbed until it doesn't.
         force: Replace files of the same name.
+        look: Called once int8 files are written, to explain what was decided.
     """
 
     formats: tuple[Format, ...] = ("tflite",)
@@ -52,6 +79,7 @@ class Options:
     mixed: bool = False
     max_drop: float | None = None
     force: bool = False
+    look: Callable[[Decided], None] | None = None
 
     def __post_init__(self) -> None:
         for scheme in self.schemes:

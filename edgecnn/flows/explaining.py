@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -11,6 +12,8 @@ import numpy.typing as npt
 
 from edgecnn import data
 from edgecnn.core import checkpoint as checkpoints
+from edgecnn.core import files, schema
+from edgecnn.core.catalogue import read_catalogue
 from edgecnn.core.errors import InputError
 from edgecnn.core.image import Preprocessing
 from edgecnn.core.noise import Noise
@@ -19,9 +22,13 @@ from edgecnn.flows.needs import needs
 if TYPE_CHECKING:
     from edgecnn.core.checkpoint import Card
     from edgecnn.data import Example
+    from edgecnn.export.options import Decided
     from edgecnn.quantize.plan import Rounding
 
 Array: TypeAlias = npt.NDArray[Any]
+
+# Of an export, which shouldn't wait for an explanation: noise settles on few photos.
+_EXPORT_PHOTOS, _EXPORT_DETAILED = 200, 16
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -82,6 +89,45 @@ def explain_layers(path: Path, question: Question) -> Noise:
         file=f"{card.name}-int8.tflite",
         replan=lambda names: writers.planned(writers.rounding, writers.ranges, in_float=names),
     )
+
+
+def prospects(arch: str) -> str | None:
+    """Return what the catalogue warns of before an architecture is quantized, or nothing."""
+    rows = [row for row in read_catalogue()["architectures"] if row["arch"] == arch]
+    widest = max(rows, key=lambda row: row["alpha"], default=None)
+    return None if widest is None or widest["int8"] == "good" else str(widest["int8_notes"])
+
+
+class Look:
+    """Explains the int8 files of an export beside them, for the report.
+
+    Attributes:
+        advice: What in the network integers do badly.
+        noise: What was measured; None where it wasn't.
+    """
+
+    def __init__(self, *, measured: bool) -> None:
+        self.advice: tuple[str, ...] = ()
+        self.noise: Noise | None = None
+        self._measured = measured
+
+    def __call__(self, decided: Decided) -> None:
+        """Write ``<name>-int8.layers.json``, unless only advice is wanted."""
+        from edgecnn.explain.advice import advise
+        from edgecnn.explain.layers import Photos, measure
+
+        self.advice = advise(decided.float_file)
+        if not self._measured:
+            return
+        photos = Photos(
+            lambda: itertools.islice(decided.inputs(), _EXPORT_PHOTOS),
+            about=decided.about,
+            detailed=_EXPORT_DETAILED,
+        )
+        file = f"{decided.path.name}.tflite"
+        self.noise = measure(decided.float_file, decided.plan, photos, file=file)
+        path = decided.path.with_name(f"{decided.path.name}.layers.json")
+        files.write_text(path, schema.dumps(self.noise))
 
 
 def _examples(card: Card, question: Question) -> tuple[list[Example], str]:
