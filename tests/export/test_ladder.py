@@ -73,7 +73,7 @@ def test_another_model_or_other_photos_begin_anew(tmp_path: Path) -> None:
 
 def test_a_record_of_another_kind_is_named(tmp_path: Path) -> None:
     (tmp_path / "ladder.json").write_text('{"schema": "edgecnn/export/1"}')
-    with pytest.raises(InputError, match="ladder.json"):
+    with pytest.raises(InputError, match=r"ladder\.json"):
         search(tmp_path, 1.0)
 
 
