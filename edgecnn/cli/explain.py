@@ -83,10 +83,11 @@ def explain(args: argparse.Namespace) -> Outcome:
 
     The integer network runs beside the float one on the same photos. For each layer the table
     shows its share of the noise, measured with this layer alone quantized: how far the lead
-    of the first answer over the second moves; the answers that change then; the ratio of
-    signal to error (SQNR) of its output, in the whole file and alone; values beyond its
-    range; and how unequal the ranges of its weights' channels are. The noisiest layers are
-    then left in float, to see how many answers they change: that is the first line.
+    of the first answer over the second moves, on the half of the photos where it is small.
+    Then the answers that change; the ratio of signal to error (SQNR) of its output, in the
+    whole file and alone; values cut off by its range; and how unequal the ranges of its
+    weights' channels are. The noisiest layers are then left in float, to see how many answers
+    still change: that is the first line.
 
     Example: edgecnn explain run/ --kind layers --out layers.svg
     """

@@ -28,7 +28,7 @@ class LayerNoise:
         sqnr_alone_db: The same where this layer alone is quantized; none where that makes no
             error (an operation that only moves values).
         noise: Mean square by which the lead of the first answer over the second changes
-            where this layer alone is quantized.
+            where this layer alone is quantized, on the half of the photos whose lead is least.
         flips: Photos of `Noise.n_alone` whose answer changes then.
         weight_spread: Largest range of a channel's weights over the smallest; dead channels
             don't count, and it is none without weights.
@@ -75,7 +75,7 @@ class Noise:
         data: What the photos are.
         n: Photos on which the file is compared with the float network.
         n_alone: Of these, photos on which each layer is quantized alone.
-        noise: Mean square by which the file changes the lead of the first answer.
+        noise: Mean square by which the file changes the lead, on the half of the photos.
         flips: Photos of n whose answer the file changes.
         layers: In the network's order.
         relief: The noisiest few in float; none where that was not tried.

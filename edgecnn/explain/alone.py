@@ -27,7 +27,7 @@ class Effect:
 
     Attributes:
         sqnr_db: Of its output; none without an error there.
-        noise: Mean square change of the first answer's lead over the second.
+        noise: Mean square change of the first answer's lead over the second, where it is small.
         flips: Photos whose answer changes.
     """
 
@@ -89,7 +89,8 @@ class Parts:
             scores = values[partial.scores].reshape(-1)
             changes.append(change_of_lead(self._whole.scores[photo], scores))
             flips += int(values[partial.output].argmax()) != self._whole.answers[photo]
-        return Effect(decibels(signal, error), float(np.mean(np.square(changes))), int(flips))
+        noise = self._whole.noise_of(np.asarray(changes))
+        return Effect(decibels(signal, error), noise, int(flips))
 
 
 def _real(layer: Layer, rounded: Rounded) -> Array:

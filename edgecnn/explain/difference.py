@@ -95,8 +95,22 @@ class Difference:
 
     @property
     def noise(self) -> float:
-        """Mean square change of the lead."""
-        return float(np.mean(np.square(self.changes)))
+        """Mean square change of the lead, where it is small."""
+        return self.noise_of(self.changes)
+
+    def noise_of(self, changes: Array) -> float:
+        """Return the mean square of changes on the half of the photos that lead by least.
+
+        A change of a large lead changes no answer, and may be large itself, where a grid cuts
+        off the scores of confident answers.
+
+        Args:
+            changes: [n], of the first n photos.
+        """
+        ranked = np.sort(self.scores[: len(changes)], axis=1)
+        leads = ranked[:, -1] - ranked[:, -2] if ranked.shape[1] > 1 else np.abs(ranked[:, 0])
+        close = leads <= np.median(leads)
+        return float(np.mean(np.square(changes[close])))
 
 
 def change_of_lead(exact: Array, made: Array) -> float:

@@ -24,8 +24,9 @@ def section(found: Sequence[Noise]) -> Html:
         tag(
             "p",
             "Noise is how far the lead of the first answer over the second moves when this layer "
-            "alone is quantized. Signal to error (SQNR) compares a layer's output with the float "
-            "network's: alone, and in the file, where the errors of all layers before it come in.",
+            "alone is quantized, on the half of the photos where that lead is small. Signal to "
+            "error (SQNR) compares a layer's output with the float network's: alone, and in the "
+            "file, where the errors of all layers before it come in.",
         ),
         [_panel(noise) for noise in found],
     )

@@ -91,3 +91,14 @@ def test_a_value_within_the_grid_moves_by_half_a_step_at_most(value: float, zero
         assert abs(real - value) <= 0.25 + 1e-6
     else:
         assert real in (grid.low, grid.high)
+
+
+def test_a_lead_that_is_large_may_change_without_being_noise() -> None:
+    from edgecnn.explain.difference import Difference
+
+    scores = np.asarray([[0.0, 0.1], [0.2, 0.0], [9.0, 0.0], [0.0, 8.0]], np.float32)
+    answers = scores.argmax(axis=1)
+    changes = np.asarray([0.1, -0.1, -3.0, -2.0])
+    found = Difference({}, {}, scores, answers, changes, flips=0)
+    assert found.noise == pytest.approx(0.01)
+    assert found.noise_of(changes[:2]) == pytest.approx(0.01)
