@@ -23,6 +23,7 @@ from onnx import helper, numpy_helper, shape_inference
 from edgecnn.quantize.onnx_graph import attribute
 
 _MICROSOFT = "com.microsoft"
+_STANDARD = ("QLinearConv", "QLinearMatMul")  # the others are of that domain
 # Between the input's grid and the output's: X, its grid, then Y's grid.
 _UNARY = {
     "AveragePool": "QLinearAveragePool",
@@ -153,7 +154,7 @@ class _Rewriting:
         sums = [integers.name for integers in bias]
         if node.op_type == "Conv":
             inputs = [*data, *weights, *target.grid, *sums]
-            return self._node("QLinearConv", inputs, target, node, domain="")
+            return self._node("QLinearConv", inputs, target, node)
         if attribute(node, "beta", 1.0) != 1.0:
             return None
         inputs = [*data, *weights, *(sums or [""]), *target.grid]
@@ -167,9 +168,7 @@ class _Rewriting:
             inputs = [*flat, *target.grid]
             return self._node(_UNARY[node.op_type], inputs, target, node, more=more)
         if node.op_type in _BINARY and len(sources) == 2:
-            domain = "" if node.op_type == "MatMul" else _MICROSOFT
-            inputs = [*flat, *target.grid]
-            return self._node(_BINARY[node.op_type], inputs, target, node, domain=domain)
+            return self._node(_BINARY[node.op_type], [*flat, *target.grid], target, node)
         if node.op_type == "Concat":
             return self._node("QLinearConcat", [*target.grid, *flat], target, node)
         return None
@@ -214,11 +213,11 @@ class _Rewriting:
         target: _Integers,
         like: Any,
         *,
-        domain: str = _MICROSOFT,
         without: tuple[str, ...] = (),
         more: Mapping[str, float] | None = None,
     ) -> Any:
         """Return a node that writes a tensor's integers, with the attributes of its model."""
+        domain = "" if name in _STANDARD else _MICROSOFT
         form = helper.make_node(
             name, inputs, [target.name], target.name, domain=domain, **(more or {})
         )

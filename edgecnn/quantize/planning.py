@@ -85,8 +85,16 @@ def make_plan(
 
 
 def _widened(model: Any, grids: dict[int, Grid]) -> dict[int, Grid]:
-    makers = {int(i): operation(model, o) for o in model.subgraphs[0].operators for i in o.outputs}
-    return {i: widened(makers.get(i, ""), grid) for i, grid in grids.items()}
+    """Return the grids of int16; what only moves integers keeps that of its input."""
+    wide = {i: grid.wide for i, grid in grids.items()}
+    for operator in model.subgraphs[0].operators:
+        name = operation(model, operator)
+        source = next((int(i) for i in operator.inputs if int(i) in wide), -1)
+        for i in (int(i) for i in operator.outputs if int(i) in grids):
+            wide[i] = (
+                wide[source] if name in SAME_GRID and source in wide else widened(name, wide[i])
+            )
+    return wide
 
 
 def _copies_of_input(model: Any) -> set[int]:

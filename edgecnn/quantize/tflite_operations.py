@@ -146,8 +146,8 @@ _WIDE_TANH = Grid(1 / 32768, 0, 16)
 
 
 def widened(name: str, grid: Grid) -> Grid:
-    """Return the int16 grid of an operation's output, given its int8 one."""
-    return _WIDE_TANH if name == "TANH" else grid.wide
+    """Return the int16 grid that an operation's kernel writes, given the one chosen for it."""
+    return _WIDE_TANH if name == "TANH" else grid
 
 
 def has_kernel(model: Any, operator: Any, *, bits: int = 8) -> bool:
