@@ -75,8 +75,9 @@ def fold_input(graph: Graph, normalization: Normalization, *, is_bgr: bool) -> N
     if not readers:
         _insert(graph, scale, offset, is_bgr=is_bgr)
         return same_for_all(1.0, 0.0)
-    common = float(scale.mean())
-    zero = round(float((-offset / scale).mean()))
+    common, zero = float(scale.mean()), float((-offset / scale).mean())
+    if not normalization.is_scalar:  # the pixel that means zero differs: they get a whole one
+        zero = float(round(zero))
     for layer in readers:
         weights = np.asarray(graph.constant(layer.input[1]), np.float64)
         shift = (weights * (offset + zero * scale)[:, None]).sum(axis=(0, 1))
@@ -86,7 +87,8 @@ def fold_input(graph: Graph, normalization: Normalization, *, is_bgr: bool) -> N
         if is_bgr:
             weights = weights[:, :, ::-1]
         layer.input[1] = graph.add_constant(f"{layer.name}/scaled", weights.astype(np.float32))
-        _shift_behind(graph, layer.name, shift.reshape(-1))
+        if np.any(shift):
+            _shift_behind(graph, layer.name, shift.reshape(-1))
     return same_for_all(common, -common * zero)
 
 
@@ -171,7 +173,8 @@ def _fold_behind(graph: Graph, layer: Any) -> None:
     if weights is None or shape is None or not _is_last(layer):
         return
     weights = weights.astype(np.float64)
-    shift, last, has_gain, count = np.zeros(shape[-1]), layer.name, False, 0
+    shift, last, has_gain = np.zeros(shape[-1]), layer.name, False
+    taken: list[str] = []
     while (reader := graph.only_reader(last)) is not None:
         if (affine := _affine(graph, reader)) is not None:
             weights, shift = _scaled(layer, weights, affine[1]), shift * affine[1] + affine[2]
@@ -180,13 +183,21 @@ def _fold_behind(graph: Graph, layer: Any) -> None:
             weights, shift, has_gain = weights @ after, shift @ after, True
         else:
             break
-        last, count = reader.name, count + 1
-    if has_gain or count > 1:
+        last = reader.name
+        taken.append(last)
+    if has_gain or len(taken) > 1:
+        _forget(graph, taken)
         name = graph.add_constant(f"{layer.name}/folded", weights.astype(np.float32))
         layer.input[1] = name
         bias = graph.add_constant(f"{layer.name}/shift", shift.astype(np.float32))
         graph.shapes[layer.name] = graph.shapes[last]
         graph.add("BiasAdd", last, [layer.name, bias])
+
+
+def _forget(graph: Graph, names: list[str]) -> None:
+    """Drop nodes that something else does the work of; a last one's name is given anew."""
+    for name in names:
+        del graph.nodes[name]
 
 
 def _fold_ahead(graph: Graph, layer: Any) -> None:
@@ -200,6 +211,7 @@ def _fold_ahead(graph: Graph, layer: Any) -> None:
         if affine is None:
             break
         source = layer.input[0] = affine[0]
+        _forget(graph, [node])
         shift, weights = shift + affine[2] @ weights, affine[1][:, None] * weights
     if source:
         name = f"{layer.name}/taken_in"
@@ -236,12 +248,14 @@ def _make_layer(graph: Graph, first: Any) -> None:
     if shape is None or source is None or len(shape) != 4:
         return
     gain, shift, last = np.ones(shape[-1]), np.zeros(shape[-1]), first
-    node = first
+    taken, node = [], first
     while node is not None and (affine := _affine(graph, node)) is not None:
         gain, shift = gain * affine[1], shift * affine[1] + affine[2]
+        taken.append(node.name)
         last, node = node, graph.only_reader(node.name)
     if np.ptp(gain) == 0:  # one number for all channels: a multiplication says it as well
         return
+    _forget(graph, taken)
     name = f"{last.name}/by_channel"
     weights = graph.add_constant(f"{name}/gain", gain.reshape(1, 1, -1, 1).astype(np.float32))
     bias = graph.add_constant(f"{name}/shift", shift.astype(np.float32))
