@@ -30,7 +30,7 @@ def rungs(writers: Writers) -> Iterator[tuple[str, Callable[[], Plan]]]:
     """Yield each rung's name and what makes its plan, the cheapest first."""
     yield "nearest rounding", lambda: writers.planned("nearest", "minmax")
     yield "compensated rounding", lambda: writers.planned("compensated", "minmax")
-    yield "better ranges", lambda: writers.planned("compensated", "mse")
+    yield "better ranges", lambda: writers.planned("compensated", "percentile")
     order: list[str] = []
 
     def mixed(count: int) -> Plan:
