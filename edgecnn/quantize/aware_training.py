@@ -163,7 +163,7 @@ class _Trainer:
     def __init__(self, simulation: Simulation, lesson: _Lesson, settings: AwareTraining) -> None:
         self._simulation, self._lesson, self._settings = simulation, lesson, settings
         order = np.random.default_rng(settings.seed).permutation(len(lesson.photos))
-        aside = max(1, round(settings.kept_aside * len(order)))
+        aside = min(max(1, round(settings.kept_aside * len(order))), len(order) - 1)
         self._aside, self._taught = order[:aside], order[aside:]
         self._batch = min(settings.batch, len(self._taught))
         self._steps = len(self._taught) // self._batch

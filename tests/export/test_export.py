@@ -198,3 +198,26 @@ def test_a_budget_writes_the_plan_and_the_rungs(checkpoint, tmp_path):
     assert plan["schema"].startswith("edgecnn/quantization-plan/")
     assert {layer["precision"] for layer in plan["layers"].values()} == {"int8"}
     assert made.metadata.scheme == "int8"
+
+
+def test_training_with_rounding_goes_into_both_formats(checkpoint, tmp_path):
+    from edgecnn.export import Options, export
+
+    options = Options(
+        formats=("tflite", "onnx"),
+        schemes=("int8",),
+        rounding="nearest",
+        calibration_count=40,
+        qat=1,
+    )
+    made = export(checkpoint, tmp_path, options)
+    plan = json.loads((tmp_path / f"{checkpoint.card.name}-int8.plan.json").read_text())
+    assert {layer.get("rounding") for layer in plan["layers"].values()} == {"trained", None}
+    assert min(artifact.metadata.measured.agreement_pct for artifact in made) >= 95
+
+
+def test_training_without_an_int8_file_is_refused():
+    from edgecnn.export import Options
+
+    with pytest.raises(InputError, match="--qat"):
+        Options(schemes=("float32",), qat=2)

@@ -217,3 +217,8 @@ def test_a_photo_of_no_numbers_is_refused(content, damaged, inputs):
 def test_settings_that_make_no_sense_are_refused(wrong):
     with pytest.raises(InputError, match=next(iter(wrong))):
         AwareTraining(**wrong)
+
+
+def test_one_photo_at_least_is_left_to_learn_from(content, damaged, inputs):
+    greedy = AwareTraining(epochs=1, batch=8, kept_aside=0.99)
+    assert train_aware(content, damaged, inputs[:4], settings=greedy).layers.keys()
