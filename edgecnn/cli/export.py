@@ -72,6 +72,12 @@ def export_options(parser: Parser) -> None:
         help="8-bit integers, and float for operations that have no integer kernel",
     )
     schemes.add_argument("--all", action="store_true", help="all of these")
+    _integer_options(parser)
+    foreign_options(parser)
+    _calibration_options(parser)
+
+
+def _integer_options(parser: Parser) -> None:
     int8 = parser.add_argument_group("int8, int16x8, weights8 and weights4")
     int8.add_argument(
         "--io",
@@ -106,8 +112,6 @@ def export_options(parser: Parser) -> None:
         "float answers, no labels needed; give it many: --calibration-count 1000 (default: no "
         "training)",
     )
-    foreign_options(parser)
-    _calibration_options(parser)
 
 
 def _calibration_options(parser: Parser) -> None:

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 from edgecnn.cli.parser import WHERE, Parser, number, one_of
 from edgecnn.core.errors import InputError
-from edgecnn.core.normalization import Normalization, same_for_all
 
 if TYPE_CHECKING:
     from edgecnn.core.foreign import Kind
+    from edgecnn.core.normalization import Normalization
     from edgecnn.export.foreign import Model
 
 Numbers = tuple[float, ...]
@@ -122,6 +122,8 @@ def _normalization(args: argparse.Namespace) -> Normalization | None:
 
 
 def _preset(name: str) -> Normalization:
+    from edgecnn.core.normalization import same_for_all
+
     if name == "imagenet":
         return _from_mean(_IMAGENET_MEAN, _IMAGENET_STD)
     scale, offset = {"[-1,1]": (1 / 127.5, -1.0), "[0,1]": (1 / 255, 0.0), "none": (1.0, 0.0)}[name]
@@ -129,6 +131,8 @@ def _preset(name: str) -> Normalization:
 
 
 def _from_mean(mean: Numbers, std: Numbers) -> Normalization:
+    from edgecnn.core.normalization import Normalization
+
     unit = 1.0 if max(*mean, *std) > 1 else 255.0
     if min(std) <= 0:
         raise InputError("a deviation that is not above zero", where="--std", fix="check it")
@@ -139,6 +143,8 @@ def _from_mean(mean: Numbers, std: Numbers) -> Normalization:
 
 
 def _spread(scale: Numbers, offset: Numbers) -> Normalization:
+    from edgecnn.core.normalization import Normalization
+
     if min(scale) <= 0:
         raise InputError("a scale that is not above zero", where="--scale", fix="check it")
     return Normalization(*_alike(scale, offset))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import importlib.metadata
 import time
 from pathlib import Path
@@ -92,12 +93,9 @@ def train(  # noqa: PLR0913 - the command's own options
     work = open_work(out, plan, resume=resume)
     try:
         card = _train(dataset, recipe, start, work, tutor)
-        written = checkpoint.write(
-            out,
-            _named(card, name or out.resolve().name, origins, started),
-            save_model=lambda path: zoo.save_model(start.model, path),
-            replace=force,
-        )
+        card = _named(card, name or out.resolve().name, origins, started)
+        save = functools.partial(zoo.save_model, start.model)
+        written = checkpoint.write(out, card, save_model=save, replace=force)
     except KeyboardInterrupt:
         raise Interrupted(f"stopped: give the same command with --resume to finish {out}") from None
     work.remove()
