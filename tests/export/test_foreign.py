@@ -129,25 +129,57 @@ def test_such_files_verify_against_each_other(files, photo_folder, tmp_path) -> 
     assert parity.passed
 
 
+@pytest.fixture(scope="module")
+def opened(files):
+    from edgecnn.convert.foreign import open_foreign
+
+    return open_foreign(files / "net.keras", "keras")
+
+
+@pytest.fixture
+def opened_once(opened, monkeypatch):
+    """Let exports take the network that was read already: reading starts a process each time."""
+    from edgecnn.convert import foreign
+
+    monkeypatch.setattr(foreign, "open_foreign", lambda *_, **__: opened)
+
+
+@pytest.mark.usefixtures("opened_once")
 def test_how_it_wants_its_pixels_is_asked_for(files, photo_folder, tmp_path) -> None:
     with pytest.raises(InputError, match=r"how it wants its pixels .*--normalize"):
         exported(files / "net.keras", "keras", tmp_path, photo_folder, normalization=None)
 
 
+@pytest.mark.usefixtures("opened_once")
+def test_numbers_for_another_count_of_channels_are_refused(files, photo_folder, tmp_path) -> None:
+    two = Normalization((1.0, 1.0), (0.0, 0.0))
+    with pytest.raises(InputError, match="2 numbers for 3 channels"):
+        exported(files / "net.keras", "keras", tmp_path, photo_folder, normalization=two)
+
+
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("shape", "size", "found"),
     [
-        ({"normalization": Normalization((1.0, 1.0), (0.0, 0.0))}, "2 numbers for 3 channels"),
-        ({"size": (32, 32)}, "24x24 pixels"),
+        ((None, 24, 24, 3), None, (1, 24, 24, 3)),
+        ((1, None, None, 1), [48, 192], (1, 48, 192, 1)),
+        ((None, 24, 24, 3), [32, 32], "24x24 pixels"),
+        ((None, None, 24, 3), None, "open height"),
+        ((None, 3, 24, 24), None, "channels last"),
+        ((None, 784), None, "input of shape"),
+        ((8, 24, 24, 3), None, "input of shape"),
     ],
 )
-def test_options_that_do_not_fit_are_one_line(
-    files, photo_folder, tmp_path, settings, said
-) -> None:
-    with pytest.raises(InputError, match=said):
-        exported(files / "net.keras", "keras", tmp_path, photo_folder, **settings)
+def test_a_size_is_taken_where_the_model_leaves_it_open(shape, size, found) -> None:
+    from edgecnn.convert.foreign_child import _image_shape
+
+    if isinstance(found, tuple):
+        assert _image_shape(shape, size, where=Path("m")) == found
+        return
+    with pytest.raises(InputError, match=found):
+        _image_shape(shape, size, where=Path("m"))
 
 
+@pytest.mark.usefixtures("opened_once")
 def test_names_for_another_number_of_classes_are_refused(files, photo_folder, tmp_path) -> None:
     labels = tmp_path / "labels.txt"
     labels.write_text("one\ntwo\n")
@@ -155,6 +187,7 @@ def test_names_for_another_number_of_classes_are_refused(files, photo_folder, tm
         exported(files / "net.keras", "keras", tmp_path, photo_folder, labels=labels)
 
 
+@pytest.mark.usefixtures("opened_once")
 def test_int8_asks_for_photos(files, tmp_path) -> None:
     from edgecnn.export import Options
     from edgecnn.export.foreign import Model, export_foreign
