@@ -12,7 +12,9 @@ from PIL import Image
 from edgecnn.core import schema
 from edgecnn.core.noise import Noise
 from edgecnn.flows.charting import layers_png, write_layers
-from tests.report.test_layers import LOUD, network
+from tests.report.samples import network
+
+LOUD = network(1.0, 0.1, 0.2)
 
 
 def test_the_picture_shows_the_loudest_layer_in_red() -> None:

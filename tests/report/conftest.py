@@ -9,7 +9,7 @@ import pytest
 
 from edgecnn.core import schema
 from edgecnn.report.collect import Collected
-from tests.report.samples import FILES, artifact, card, measurement, parity
+from tests.report.samples import FILES, artifact, card, measurement, network, parity
 
 
 @pytest.fixture(scope="session")
@@ -35,6 +35,7 @@ def collected() -> Collected:
         artifacts=tuple(artifact(f[0], f[1], f[2] - 0.004, f[3]) for f in FILES),
         parities=(parity(),),
         measurements=tuple(rows),
+        noises=(network(*(1.0 / (1 + i) for i in range(66))),),
         notes=("results/other.json is not one of our JSON files and was passed over",),
     )
 
@@ -45,6 +46,7 @@ def results(tmp_path: Path, collected: Collected) -> Path:
     for index, row in enumerate(collected.measurements):
         (tmp_path / f"row{index}.json").write_text(schema.dumps(row))
     (tmp_path / "parity.json").write_text(schema.dumps(collected.parities[0]))
+    (tmp_path / "flowers-int8.layers.json").write_text(schema.dumps(collected.noises[0]))
     rows = [dataclasses.asdict(row) for row in collected.artifacts]
     export = {"schema": "edgecnn/export/1", "source_sha256": "c0ffee", "artifacts": rows}
     (tmp_path / "export.json").write_text(schema.dumps(export))

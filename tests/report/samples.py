@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import hashlib
 import io
 import itertools
@@ -14,6 +15,7 @@ from edgecnn.core import schema
 from edgecnn.core.checkpoint import Card, ClassScore, DataManifest, Epoch, Phase, Scores
 from edgecnn.core.image import Preprocessing
 from edgecnn.core.measurement import Accuracy, Latency, Measurement, Memory
+from edgecnn.core.noise import LayerNoise, Noise, Relief
 from edgecnn.core.normalization import same_for_all
 from edgecnn.core.parity import Check, Flip, Pair, Parity, ParityRow
 from edgecnn.report.collect import ArtifactRow
@@ -243,4 +245,38 @@ def card(classes: tuple[str, ...] = CLASSES) -> Card:
         peak_rss_mb=1840.0,
         model_sha256="c0ffee",
         versions={"keras": "3.15.1"},
+    )
+
+
+def layer(label: str, noise: float, **changes: object) -> LayerNoise:
+    row = LayerNoise(
+        name=f"net/{label}_1/convolution",
+        label=label,
+        operation="CONV_2D",
+        precision="int8",
+        macs=1_000_000,
+        low=0.0,
+        high=6.0,
+        seen_low=0.0,
+        seen_high=5.9,
+        saturated=0.0,
+        sqnr_db=30.5,
+        sqnr_alone_db=41.0,
+        noise=noise,
+        flips=1,
+        weight_spread=12.0,
+    )
+    return dataclasses.replace(row, **changes)  # type: ignore[arg-type]
+
+
+def network(*noises: float, flips: int = 14, relief: Relief | None = None) -> Noise:
+    return Noise(
+        file="flowers-int8.tflite",
+        data="flowers, test",
+        n=759,
+        n_alone=64,
+        noise=sum(noises),
+        flips=flips,
+        layers=tuple(layer(f"block{i}", noise) for i, noise in enumerate(noises)),
+        relief=relief,
     )

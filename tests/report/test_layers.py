@@ -11,47 +11,13 @@ import pytest
 
 from edgecnn.core import schema
 from edgecnn.core.errors import InputError
-from edgecnn.core.noise import LayerNoise, Noise, Relief
+from edgecnn.core.noise import Noise, Relief
 from edgecnn.report import Collected, collect, render
 from edgecnn.report.layers_chart import WIDTH, Bar, Text, draw
 from edgecnn.report.layers_svg import layers_svg
 from edgecnn.report.layers_text import about, layers_table, sentence
+from tests.report.samples import layer, network
 from tests.report.test_page import PAYLOADS
-
-
-def layer(label: str, noise: float, **changes: object) -> LayerNoise:
-    row = LayerNoise(
-        name=f"net/{label}_1/convolution",
-        label=label,
-        operation="CONV_2D",
-        precision="int8",
-        macs=1_000_000,
-        low=0.0,
-        high=6.0,
-        seen_low=0.0,
-        seen_high=5.9,
-        saturated=0.0,
-        sqnr_db=30.5,
-        sqnr_alone_db=41.0,
-        noise=noise,
-        flips=1,
-        weight_spread=12.0,
-    )
-    return dataclasses.replace(row, **changes)  # type: ignore[arg-type]
-
-
-def network(*noises: float, flips: int = 14, relief: Relief | None = None) -> Noise:
-    return Noise(
-        file="flowers-int8.tflite",
-        data="flowers, test",
-        n=759,
-        n_alone=64,
-        noise=sum(noises),
-        flips=flips,
-        layers=tuple(layer(f"block{i}", noise) for i, noise in enumerate(noises)),
-        relief=relief,
-    )
-
 
 LOUD = network(1.0, 0.1, 0.2, 0.1, relief=Relief(layers=("block0",), noise=0.1, flips=4))
 
