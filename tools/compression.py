@@ -78,18 +78,18 @@ def variants(base: Checkpoint, args: argparse.Namespace, folder: Path) -> list[A
 
 
 def weights_of(content: bytes) -> tuple[float, int]:
-    """Return the share of zeros in the kernels, and the most values that one has."""
+    """Return the share of zeros in the kernels, and the different values of the largest one."""
     model = tflite_graph.read(content)
-    zeros, total, values = 0, 0, 0
+    kernels = []
     for operator in model.subgraphs[0].operators:
         if tflite_graph.operation(model, operator) not in NAMED:
             continue
         tensor = model.subgraphs[0].tensors[operator.inputs[1]]
         kind = np.int8 if tensor.type == tflite_graph.schema.TensorType.INT8 else np.float32
-        kernel = np.frombuffer(bytes(model.buffers[tensor.buffer].data), kind)
-        zeros, total = zeros + int((kernel == 0).sum()), total + kernel.size
-        values = max(values, len(np.unique(kernel)))
-    return zeros / total, values
+        kernels.append(np.frombuffer(bytes(model.buffers[tensor.buffer].data), kind))
+    largest = max(kernels, key=lambda kernel: kernel.size)
+    zeros = sum(int((kernel == 0).sum()) for kernel in kernels)
+    return zeros / sum(kernel.size for kernel in kernels), len(np.unique(largest))
 
 
 def judged(name: str, checkpoint: Checkpoint, args: argparse.Namespace, folder: Path) -> list[Row]:
@@ -135,7 +135,7 @@ def ratio(row: Row, first: Row) -> float:
 def show(rows: list[Row]) -> None:
     """Print the table, and whether anything became faster."""
     print(
-        "| file | zeros % | most values a layer | bytes | gzipped | top-1 % | median ms "
+        "| file | zeros % | values, largest kernel | bytes | gzipped | top-1 % | median ms "
         "| of the first |\n|---|---|---|---|---|---|---|---|"
     )
     for row in rows:
