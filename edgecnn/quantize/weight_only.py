@@ -53,10 +53,10 @@ def plan_weights(
         layers[name] = Decision(operation=kind, precision="float32", why="no weights")
         if kind in WEIGHTED and has_kernel(model, operator):
             weighted[name] = Layer(model, operator)
-    small = _smallest(weighted)
+    products = {name: layer for name, layer in weighted.items() if is_product(layer)}
+    fit = products.keys() - _smallest(products)
     for name, layer in weighted.items():
-        fits = is_product(layer) and name not in small
-        layers[name] = _decision(layer, bits if fits else 8)
+        layers[name] = _decision(layer, bits if name in fit else 8)
     if not any(layer.rounded and layer.rounded.bits == bits for layer in layers.values()):
         raise InputError(
             f"no layer whose weights could have {bits} bits (1x1 convolutions and dense ones can)",

@@ -7,6 +7,7 @@ ONNX Runtime does it again at each inference (1.31: three times as long for a Mo
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Sequence
 from typing import Any, TypeAlias
 
@@ -48,33 +49,39 @@ def store_weights(float_onnx: bytes, float_tflite: bytes, plan: Plan) -> bytes:
         weights = constants.get(node.input[1])
         found = None if weights is None else _rounded_of(node, weights, pairs)
         if found is not None:
-            _store(model.graph, node, *found)
+            layer, rounded = found
+            own = constants.get(node.input[2]) if len(node.input) > 2 else None
+            # What the other format's layer has for a bias may be an operation of its own here.
+            bias = rounded.bias - layer.bias + (0 if own is None else own)
+            _store(model.graph, node, dataclasses.replace(rounded, bias=bias))
     onnx.checker.check_model(model)
     return bytes(model.SerializeToString())
 
 
-def _pairs(float_tflite: bytes, plan: Plan) -> Iterator[tuple[Array, Rounded]]:
-    """Yield each layer's float weights, in TFLite's layout, and what they are rounded to."""
+def _pairs(float_tflite: bytes, plan: Plan) -> Iterator[tuple[Layer, Rounded]]:
+    """Yield each layer of the TFLite file, and what its weights are rounded to."""
     model = read(float_tflite)
     graph = model.subgraphs[0]
     for operator in graph.operators:
         decision = plan.layers.get(name_of(graph.tensors[operator.outputs[0]]))
         if decision is not None and decision.rounded is not None:
-            yield Layer(model, operator).weights, decision.rounded
+            yield Layer(model, operator), decision.rounded
 
 
 def _rounded_of(
-    node: Any, weights: Array, pairs: Sequence[tuple[Array, Rounded]]
-) -> tuple[Array, Rounded] | None:
-    """Return the integers for a node in its own layout: those of the layer with its weights."""
-    for exact, rounded in pairs:
-        same = in_onnx_layout(node, exact)
+    node: Any, weights: Array, pairs: Sequence[tuple[Layer, Rounded]]
+) -> tuple[Layer, Rounded] | None:
+    """Return the layer with a node's weights, and its integers in the node's own layout."""
+    for layer, rounded in pairs:
+        same = in_onnx_layout(node, layer.weights)
         if same.shape == weights.shape and np.allclose(same, weights, rtol=1e-5, atol=1e-7):
-            return in_onnx_layout(node, rounded.weights), rounded
+            integers = in_onnx_layout(node, rounded.weights)
+            return layer, dataclasses.replace(rounded, weights=integers)
     return None
 
 
-def _store(graph: Any, node: Any, integers: Array, rounded: Rounded) -> None:
+def _store(graph: Any, node: Any, rounded: Rounded) -> None:
+    integers = rounded.weights
     base = f"{node.output[0]}/weights"
     axis = 1 if node.op_type == "Gemm" and not attribute(node, "transB", 0) else 0
     shape = [1] * integers.ndim

@@ -41,6 +41,47 @@ def settled(arch: str, size: int, alpha: float, photos: np.ndarray):
     return model
 
 
+# Format and scheme, and how far from the float scores they may be on average.
+OTHERS = {
+    ("tflite", "weights8"): 0.02, ("onnx", "weights8"): 0.02,
+    ("tflite", "weights4"): 0.2, ("onnx", "weights4"): 0.2,
+    ("tflite", "int16x8"): 0.03,
+    ("onnx", "int8"): 0.04, ("ort", "int8"): 0.04,
+}  # fmt: skip
+
+
+# The two large ones would take minutes for seven files each.
+SMALL = [row[:3] for row in FAMILIES if row[0] not in ("resnet18", "googlenet")]
+
+
+@pytest.mark.parametrize(("arch", "size", "alpha"), SMALL, ids=str)
+def test_a_network_in_other_schemes_scores_as_in_float(arch, size, alpha, pictures, tmp_path):
+    from edgecnn import zoo
+    from edgecnn.export.checks import check_file
+    from edgecnn.export.writers import Writers
+    from edgecnn.runtime import load
+
+    photos = np.stack([np.asarray(Image.fromarray(p).resize((size, size))) for p in pictures[:32]])
+    model = settled(arch, size, alpha, photos.astype(np.float32))
+    expected = np.asarray(model(photos.astype(np.float32), training=False))
+    writers = Writers(
+        model,
+        zoo.find(arch).normalization,
+        lambda: (p[None] for p in photos),
+        onnx_form="integer",
+    )
+    for (suffix, scheme), largest in OTHERS.items():
+        io = "uint8" if scheme in ("int8", "int16x8") else "float32"
+        made = writers.make(suffix, scheme, io)
+        path = tmp_path / f"{scheme}.{suffix}"
+        path.write_bytes(made.content)
+        allowed = made.float_operations
+        check_file(made.content, suffix, scheme=scheme, io=io, where=path, in_float=allowed)
+        found = np.asarray(load(path).run(photos), np.float32)
+        found = found / found.sum(axis=1, keepdims=True)
+        assert np.abs(found - expected).mean() < largest, path.name
+
+
 @pytest.mark.parametrize(("arch", "size", "alpha", "normalizes"), FAMILIES, ids=str)
 def test_a_network_in_int8_scores_as_in_float_in_both_formats(
     arch, size, alpha, normalizes, pictures, tmp_path
