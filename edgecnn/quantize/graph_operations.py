@@ -179,7 +179,9 @@ def _resizing(kind: Callable[..., Any]) -> Operation:
 
 
 def _reshaped(x: Any, shape: tuple[int, ...]) -> Any:
-    """Return values in a shape of one photo, with the batch in its first axis."""
+    """Reshape each photo's part; the file's shape is that of one photo."""
+    if len(shape) == 1:  # the one position of a photo, about to be added to such
+        return tf.reshape(x, (-1, 1, 1, *shape))
     return tf.reshape(x, (-1, *shape[1:]))
 
 

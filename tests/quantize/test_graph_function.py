@@ -29,7 +29,7 @@ NETWORKS = {
     "mobilenet_v4_conv_small": 32,
     "efficientnet_b0": 32,
     "googlenet": 64,
-    "lenet5": 28,
+    "lenet5": 32,
     "dense_baseline": 16,
     "xception_small": 32,
     "tutorial_cnn": 46,
@@ -66,8 +66,8 @@ def test_a_network_of_the_zoo_answers_as_in_the_runtime(name):
 
 
 def test_the_scores_are_what_a_final_softmax_reads():
-    graph = GraphFunction(float_file("lenet5", 28))
-    values = graph(tf.random.uniform((2, 28, 28, 3), 0, 255, seed=1))
+    graph = GraphFunction(float_file("lenet5", 32))
+    values = graph(tf.random.uniform((2, 32, 32, 3), 0, 255, seed=1))
     probabilities = tf.nn.softmax(values[graph.scores]).numpy()
     np.testing.assert_allclose(probabilities, values[graph.output].numpy(), atol=1e-6)
 
