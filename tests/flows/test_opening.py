@@ -21,7 +21,7 @@ def test_a_star_may_name_the_json_beside_the_files(tmp_path: Path) -> None:
 
 
 def test_nothing_to_open_is_said(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"no \.tflite or \.onnx file"):
+    with pytest.raises(InputError, match=r"no \.tflite, \.onnx, \.ort file"):
         model_files([tmp_path])
     with pytest.raises(InputError, match="no model file"):
         model_files([tmp_path / "export.json"])
