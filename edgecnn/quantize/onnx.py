@@ -8,6 +8,7 @@ Operations without an integer kernel stay in float, with no QDQ pair that would 
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypeAlias
 
@@ -64,12 +65,20 @@ def observe(
 def undecided(float_file: bytes, decided: Decided) -> bool:
     """Tell whether a plan leaves tensors or layers of this file open, to be observed here."""
     graph = onnx.load_from_string(float_file).graph
-    simplify(graph)
+    decided = _simplified(graph, decided)
     return any(
         name not in decided.grids or (node.op_type in WEIGHTED and name not in decided.layers)
         for node in graph.node
         for name in node.output
     )
+
+
+def _simplified(graph: Any, decided: Decided) -> Decided:
+    """Simplify a graph; a layer whose activation stays in float does so itself."""
+    in_float = {name for name, layer in decided.layers.items() if layer.precision == "float32"}
+    kept = simplify(graph, in_float)
+    before = {layer: decided.layers[activation] for layer, activation in kept.items()}
+    return dataclasses.replace(decided, layers={**decided.layers, **before})
 
 
 def quantize(
@@ -92,7 +101,7 @@ def quantize(
         decided: What a plan says; the rest follows from what was observed.
     """
     model = onnx.load_from_string(float_file)
-    simplify(model.graph)
+    decided = _simplified(model.graph, decided)
     writer = Writer(model.graph, observed, decided, input_grid=input_grid, input_shift=input_shift)
     writer.write(io)
     model.ir_version = min(model.ir_version, 10)

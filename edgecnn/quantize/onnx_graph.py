@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -13,12 +14,20 @@ Array: TypeAlias = npt.NDArray[Any]
 _CONVOLUTIONS = ("Conv", "ConvTranspose")
 
 
-def simplify(graph: Any) -> None:
-    """Merge biases, padding and saturating activations into their layers; in place."""
+def simplify(graph: Any, in_float: Collection[str] = ()) -> dict[str, str]:
+    """Merge biases, padding and saturating activations into their layers; in place.
+
+    Args:
+        graph: Of a float file.
+        in_float: Tensors that are computed in float: their activations stay.
+
+    Returns:
+        For each activation that stayed behind a layer: the layer's output, and its own.
+    """
     merge_biases(graph)
     _merge_padding(graph)
     _reduce_to_maximum(graph)
-    _drop_saturated_activations(graph)
+    return _drop_saturated_activations(graph, in_float)
 
 
 def merge_biases(graph: Any) -> None:
@@ -116,8 +125,9 @@ def _reduce_to_maximum(graph: Any) -> None:
         )
 
 
-def _drop_saturated_activations(graph: Any) -> None:
+def _drop_saturated_activations(graph: Any, in_float: Collection[str]) -> dict[str, str]:
     """Remove ReLU and ReLU6 behind a layer: the output's grid ends where they clip."""
+    kept = {}
     constants = constants_of(graph)
     producers = {output: node for node in graph.node for output in node.output}
     for node in [n for n in graph.node if n.op_type in ("Clip", "Relu")]:
@@ -127,6 +137,9 @@ def _drop_saturated_activations(graph: Any) -> None:
         if source is None or lowest is None or lowest > 0:
             continue
         is_layer = source.op_type in (*_CONVOLUTIONS, "Gemm", "Add")
-        if is_layer and _only_reader(graph, node.input[0]) is node:
+        if is_layer and node.output[0] in in_float:
+            kept[source.output[0]] = node.output[0]
+        elif is_layer and _only_reader(graph, node.input[0]) is node:
             source.output[0] = node.output[0]
             graph.node.remove(node)
+    return kept

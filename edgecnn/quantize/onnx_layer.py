@@ -49,7 +49,7 @@ def follow(node: Any, weights: Array, rounded: Rounded, grid: Grid) -> Integers 
         rounded: Of the plan, in TFLite's layout.
         grid: Of the layer's input.
     """
-    axis = _axis(node)
+    axis = channel_axis(node)
     integers = in_onnx_layout(node, rounded.weights)
     if not fits(dataclasses.replace(rounded, weights=integers), weights, axis):
         return None
@@ -70,7 +70,7 @@ def round_layer(
         mean: The layer's mean input over the calibration photos.
         shift: What the input grid's real values exceed the true ones by.
     """
-    axis = _axis(node)
+    axis = channel_axis(node)
     bias = np.zeros(weights.shape[axis]) if bias is None else bias.astype(np.float64)
     others = tuple(i for i in range(weights.ndim) if i != axis)
     bias = bias - shift * weights.sum(axis=others, dtype=float)
@@ -81,7 +81,7 @@ def round_layer(
     return Integers(integers, scales, axis, round_bias(bias, grid.scale, scales))
 
 
-def _axis(node: Any) -> int:
+def channel_axis(node: Any) -> int:
     """Return the channels' axis of a node's weights."""
     return 1 if node.op_type == "Gemm" and not attribute(node, "transB", 0) else 0
 

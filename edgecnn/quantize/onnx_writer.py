@@ -13,7 +13,7 @@ from edgecnn.core.artifact import Io
 from edgecnn.quantize.grid import PROBABILITY, SIGNED_UNIT, Grid, activation_grid
 from edgecnn.quantize.observe import Observed
 from edgecnn.quantize.onnx_graph import constants_of
-from edgecnn.quantize.onnx_layer import Integers, follow, round_layer
+from edgecnn.quantize.onnx_layer import Integers, channel_axis, follow, round_layer
 from edgecnn.quantize.twins import Decided
 from edgecnn.runtime.onnx_integer import INTEGER_OPERATIONS
 
@@ -106,6 +106,8 @@ class Writer:
 
     def _keep_float(self, node: Any) -> None:
         """Keep a node as it is, reading and writing floats."""
+        if node.op_type in WEIGHTED and node.input[0] in self.pixels:
+            self._take_back_shift(node)
         for index, name in enumerate(node.input):
             if name in self.constants:
                 self._add(name, self.constants[name])
@@ -117,6 +119,19 @@ class Writer:
                 continue
             node.output[index] = self.floats[name] = f"{name}/exact"
             self._round(name, f"{name}/exact", self._grid_of(name))
+
+    def _take_back_shift(self, node: Any) -> None:
+        """Let the bias of a layer in float take back what the input's grid adds to pixels."""
+        weights = self.constants.get(node.input[1])
+        if weights is None or not self.input_shift:
+            return
+        axis = channel_axis(node)
+        others = tuple(i for i in range(weights.ndim) if i != axis)
+        shift = self.input_shift * weights.sum(axis=others, dtype=float)
+        bias = self.constants[node.input[2]] if len(node.input) > 2 else np.zeros(len(shift))
+        name = f"{node.output[0]}/bias"
+        self.constants[name] = (bias - shift).astype(np.float32)
+        node.input[:] = [*node.input[:2], name]
 
     def _float_of(self, name: str) -> str:
         if name not in self.floats:

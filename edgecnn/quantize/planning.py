@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from edgecnn.quantize.grid import Grid, activation_grid
+from edgecnn.quantize.input_shift import copies_of_input
 from edgecnn.quantize.nearest import round_nearest
 from edgecnn.quantize.observe import Observed
 from edgecnn.quantize.plan import Layer, Plan, Precision, Tensor
@@ -53,7 +54,7 @@ def make_plan(
     narrow = _grids(model, integer, observed, input_grid)
     grids = narrow if bits == 8 else _widened(model, narrow)
     precision: Precision = "int8" if bits == 8 else "int16x8"
-    pixels = _copies_of_input(model)
+    pixels = copies_of_input(model)
     in_integers = set(map(id, integer))
     layers = {}
     for operator in numeric:
@@ -95,16 +96,6 @@ def _widened(model: Any, grids: dict[int, Grid]) -> dict[int, Grid]:
                 wide[source] if name in SAME_GRID and source in wide else widened(name, wide[i])
             )
     return wide
-
-
-def _copies_of_input(model: Any) -> set[int]:
-    """Return the input and what only moves or pads its values."""
-    graph = model.subgraphs[0]
-    found = {int(graph.inputs[0])}
-    for operator in graph.operators:
-        if operation(model, operator) in SAME_GRID and int(operator.inputs[0]) in found:
-            found.update(map(int, operator.outputs))
-    return found
 
 
 def _grids(

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn.quantize.grid import Grid
+from edgecnn.quantize.input_shift import correct_float_layers
 from edgecnn.quantize.patches import rows_of
 from edgecnn.quantize.plan import Layer as Decision
 from edgecnn.quantize.plan import Plan
@@ -35,6 +36,7 @@ class Stream:
 
     def __init__(self, float_file: bytes, plan: Plan) -> None:
         self.model, self.plan = read(float_file), plan
+        correct_float_layers(self.model, plan)
         graph = self.model.subgraphs[0]
         self.operators = {
             place: name_of(graph.tensors[operator.outputs[0]])

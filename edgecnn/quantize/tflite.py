@@ -21,6 +21,7 @@ from ai_edge_litert.interpreter import Interpreter
 from edgecnn.core.artifact import Io
 from edgecnn.core.quiet import quiet_stderr
 from edgecnn.quantize.grid import Grid, activation_grid
+from edgecnn.quantize.input_shift import correct_float_layers
 from edgecnn.quantize.observe import Observer
 from edgecnn.quantize.plan import Plan
 from edgecnn.quantize.quantized import Quantized
@@ -126,6 +127,7 @@ def quantize(float_file: bytes, plan: Plan, *, io: Io) -> Quantized:
     """
     model = read(float_file)
     graph = model.subgraphs[0]
+    correct_float_layers(model, plan)
     numeric = [operator for operator in graph.operators if touches_floats(model, operator)]
     decided = [plan.layers[name_of(graph.tensors[o.outputs[0]])] for o in numeric]
     pairs = zip(numeric, decided, strict=True)

@@ -167,3 +167,29 @@ def test_half_precision_onnx_weights_halve_the_file_and_keep_the_answers(floats,
         for content in (floats["onnx"], small)
     )
     np.testing.assert_allclose(before, after, atol=5e-3)
+
+
+@pytest.mark.parametrize("name", ["tflite", "onnx"])
+def test_a_first_layer_in_float_sees_the_true_pixels(name, floats, pictures):
+    """The input's zero point is 127, half a pixel beside the true one."""
+    from edgecnn.quantize import onnx, tflite
+    from edgecnn.quantize.planning import make_plan
+    from edgecnn.quantize.twins import translate
+
+    inputs = [p[None].astype(np.float32) / np.float32(127.5) - 1 for p in pictures[:16]]
+    grid, shift = input_grid(NORMALIZATION)
+    known = {"input_grid": grid, "input_shift": shift}
+    plan = make_plan(floats["tflite"], tflite.observe(floats["tflite"], inputs).tensors, **known)
+    plan = plan.in_float(plan.layers, why="all of it, to see the input alone")
+    if name == "tflite":
+        content = tflite.quantize(floats[name], plan, io="float32").content
+    else:
+        pair = [
+            next(r.activations_of(floats[n], inputs))
+            for n, r in (("tflite", tflite), ("onnx", onnx))
+        ]
+        decided = translate(plan, *pair)
+        seen = onnx.observe(floats[name], inputs).tensors
+        content = onnx.quantize(floats[name], seen, **known, io="float32", decided=decided).content
+    expected = answers(name, floats[name], "float32", pictures)
+    assert np.abs(answers(name, content, "float32", pictures) - expected).max() < 0.01
