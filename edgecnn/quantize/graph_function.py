@@ -16,7 +16,14 @@ import tensorflow as tf
 from ai_edge_litert import schema_py_generated as schema
 
 from edgecnn.core.errors import InputError
-from edgecnn.quantize.graph_operations import OPERATIONS, Call, activated, run_operation
+from edgecnn.quantize.graph_operations import (
+    OPERATIONS,
+    PAIRWISE,
+    Call,
+    activated,
+    aligned,
+    run_operation,
+)
 from edgecnn.quantize.tflite_graph import constant, is_constant, name_of, operation, read
 from edgecnn.quantize.tflite_operations import WEIGHTED
 
@@ -130,6 +137,12 @@ class GraphFunction:
             operands = [
                 self._operand(step, position, values, reads) for position in range(len(step.inputs))
             ]
+            if step.name in PAIRWISE:
+                rank = max(len(operand.shape) for operand in operands)
+                operands = [
+                    aligned(operand, rank) if name in values else operand
+                    for name, operand in zip(step.inputs, operands, strict=True)
+                ]
             options = step.operator.builtinOptions
             outputs = run_operation(step.name, Call(tuple(operands), options, step.shape))
             for name, value in zip(step.outputs, outputs, strict=True):

@@ -220,6 +220,18 @@ def _local_response(call: Call) -> Any:
     )
 
 
+PAIRWISE = frozenset(
+    {"ADD", "DIV", "MAXIMUM", "MINIMUM", "MUL", "POW", "SQUARED_DIFFERENCE", "SUB"}
+)
+"""These broadcast their two inputs."""
+
+
+def aligned(x: Any, rank: int) -> Any:
+    """Return a batch of lower rank, [N, C], as one that broadcasts photo by photo: [N, 1, 1, C]."""
+    missing = rank - len(x.shape)
+    return tf.reshape(x, (-1, *[1] * missing, *x.shape[1:])) if missing > 0 else x
+
+
 def _elementwise(kind: Callable[[Any], Any]) -> Operation:
     return lambda call: kind(call[0])
 
