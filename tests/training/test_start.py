@@ -174,7 +174,7 @@ def test_the_command_says_what_became_of_the_weights(
     out = ["--out", str(tmp_path / "run")]
     assert main([*words, "--tune-epochs", "1", *out]) == 0
     shown = " ".join(capsys.readouterr().out.split())
-    assert "compressed: 8 kernels; 40." in shown
+    assert "compressed: 8 kernels; 41.3 % of all 15,968 kernel weights are zero" in shown
     assert "spared: stem_conv (the first layer), stage0_block0_depthwise_conv (depthwise)" in shown
     assert main([*words, "--tune-epochs", "1", *out, "--resume", "--json"]) == 0
     row = json.loads(capsys.readouterr().out)
