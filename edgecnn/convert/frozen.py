@@ -39,9 +39,7 @@ def freeze(model: keras.Model, *, batch: int = 1) -> Frozen:
         model: One input, one output.
         batch: The fixed batch size of the graph.
     """
-    return freeze_call(
-        lambda image: model(image, training=False), (batch, *model.input_shape[1:])
-    )
+    return freeze_call(lambda image: model(image, training=False), (batch, *model.input_shape[1:]))
 
 
 def freeze_call(call: Callable[[Any], Any], shape: tuple[int, ...]) -> Frozen:
