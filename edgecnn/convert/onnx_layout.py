@@ -7,7 +7,7 @@ around h-swish, squeeze-and-excitation and padding stay, and cost more than the 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -41,6 +41,16 @@ def channels_first(graph: Any) -> None:
     graph.initializer.extend(kept)
 
 
+def leading_to(outputs: set[str], nodes: Sequence[Any]) -> list[Any]:
+    """Return those of the nodes, in order, that some of the outputs depend on."""
+    wanted, kept = set(outputs), []
+    for node in reversed(nodes):
+        if wanted & set(node.output):
+            wanted.update(node.input)
+            kept.append(node)
+    return kept[::-1]
+
+
 class _Layout:
     """The graph as it is rebuilt, and which tensors exist with their channels first."""
 
@@ -64,13 +74,7 @@ class _Layout:
 
     def needed(self) -> list[Any]:
         """Return the nodes that lead to the output."""
-        wanted = {value.name for value in self.graph.output}
-        kept = []
-        for node in reversed(self.nodes):
-            if wanted & set(node.output):
-                wanted.update(node.input)
-                kept.append(node)
-        return kept[::-1]
+        return leading_to({value.name for value in self.graph.output}, self.nodes)
 
     def _handler(self, node: Any) -> Callable[[Any], bool] | None:
         if node.op_type in _POINTWISE:

@@ -20,6 +20,7 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper, shape_inference
 
+from edgecnn.convert.onnx_layout import leading_to
 from edgecnn.quantize.onnx_graph import attribute
 
 _MICROSOFT = "com.microsoft"
@@ -107,7 +108,7 @@ class _Rewriting:
             self.nodes.append(form or node)
             if form is not None:
                 replaced.update(form.output)
-        nodes = self._needed()
+        nodes = leading_to({value.name for value in self.graph.output}, self.nodes)
         del self.graph.node[:]
         self.graph.node.extend(nodes)
         self._keep(self.graph.initializer, {name for node in nodes for name in node.input})
@@ -119,15 +120,6 @@ class _Rewriting:
         kept = [entry for entry in entries if entry.name in wanted]
         del entries[:]
         entries.extend(kept)
-
-    def _needed(self) -> list[Any]:
-        wanted = {value.name for value in self.graph.output}
-        kept = []
-        for node in reversed(self.nodes):
-            if wanted & set(node.output):
-                wanted.update(node.input)
-                kept.append(node)
-        return kept[::-1]
 
     def _form(self, node: Any) -> Any:
         """Return the integer operation that a float node between QDQ stands for, or None."""

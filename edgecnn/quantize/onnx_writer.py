@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from onnx import TensorProto, helper, numpy_helper
 
+from edgecnn.convert.onnx_layout import leading_to
 from edgecnn.core.artifact import Io
 from edgecnn.quantize.grid import PROBABILITY, SIGNED_UNIT, Grid, activation_grid
 from edgecnn.quantize.observe import Observed
@@ -70,7 +71,7 @@ class Writer:
                 self._take(node)
         self._leave(io)
         del self.graph.node[:], self.graph.initializer[:], self.graph.value_info[:]
-        self.graph.node.extend(self._needed())
+        self.graph.node.extend(leading_to({self.output}, self.nodes))
         self.graph.initializer.extend(self.initializers.values())
 
     def _moved_pixels(self) -> Iterator[str]:
@@ -246,16 +247,6 @@ class Writer:
                 for index, name in enumerate(names):
                     if name == inner:
                         names[index] = self.output
-
-    def _needed(self) -> list[Any]:
-        """Return the nodes that lead to the output."""
-        wanted = {self.output}
-        kept = []
-        for node in reversed(self.nodes):
-            if wanted & set(node.output):
-                wanted.update(node.input)
-                kept.append(node)
-        return kept[::-1]
 
     def _quantize_linear(
         self, source: str, target: str, grid: Grid, *, signed: bool = False
