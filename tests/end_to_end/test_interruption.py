@@ -11,7 +11,7 @@ import pytest
 
 pytestmark = [pytest.mark.slow, pytest.mark.tensorflow]
 
-OPTIONS = "--arch ds_cnn --weights none --size 32 --batch 8 --augment none --tune-epochs 12"
+OPTIONS = "--arch ds_cnn --weights none --size 32 --batch 8 --augment none --tune-epochs 40"
 
 
 def command(photos: Path, *more: str) -> list[str]:
