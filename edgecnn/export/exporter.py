@@ -31,7 +31,7 @@ from edgecnn.core.errors import InputError
 from edgecnn.core.runner import Runner
 from edgecnn.data import Example
 from edgecnn.export.checks import check_file
-from edgecnn.export.ladder import LADDER_FILE, Climb, Rung, climb
+from edgecnn.export.ladder import LADDER_FILE, Rung, climb
 from edgecnn.export.options import Decided, Options
 from edgecnn.export.photo_count import still_gaining
 from edgecnn.export.photos import Photos
@@ -107,7 +107,7 @@ class Exporter:
         for batch in data.Reader(examples, self.card.preprocessing):
             yield from batch.pixels[:, None]
 
-    def climb(self, limit_points: float) -> Climb:
+    def climb(self, limit_points: float) -> None:
         """Let the int8 files follow the first plan that keeps the drop within a budget."""
         formats = [suffix for suffix, scheme in self.options.files if scheme == "int8"]
         floats = {suffix: self._trial(suffix, "float32") for suffix in formats}
@@ -119,14 +119,13 @@ class Exporter:
             return rung_of(name, made, floats, self._judged, photo)
 
         calibration = self.photos.calibration
-        climbed, self.writers.plan = climb(
+        _, self.writers.plan = climb(
             rungs(self.writers),
             judge,
             limit_points=limit_points,
             record=self.out / LADDER_FILE,
             key=f"{self.card.model_sha256} {calibration and calibration.hash} {formats}",
         )
-        return climbed
 
     def _trial(self, suffix: Format, scheme: Scheme) -> bytes:
         """Return a file that isn't kept."""

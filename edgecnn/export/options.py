@@ -101,6 +101,12 @@ class Options:
     def _refuse_numbers(self) -> None:
         if self.qat and "int8" not in self.schemes:
             raise InputError("nothing to train", where="--qat", fix="add --int8")
+        if self.qat and self.max_drop is not None:
+            raise InputError(
+                "both --qat and --max-drop",
+                where="the options",
+                fix="leave --qat out: a budget trains where nothing cheaper keeps to it",
+            )
         if self.calibration_count != "auto" and self.calibration_count < 1:
             raise InputError(
                 f"{self.calibration_count} photos",

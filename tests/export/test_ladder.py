@@ -83,3 +83,10 @@ def test_a_rung_says_what_it_gained_and_what_it_costs(tmp_path: Path) -> None:
         "nearest: drop +2.00 points, 98.00 % of the answers as in float, 0.00 MB, "
         "0.50 of float's latency"
     )
+
+
+def test_a_budget_and_training_exclude_each_other() -> None:
+    from edgecnn.export import Options
+
+    with pytest.raises(InputError, match="both --qat and --max-drop"):
+        Options(schemes=("int8",), qat=2, max_drop=1.0)
