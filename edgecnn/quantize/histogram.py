@@ -74,12 +74,6 @@ class Histogram:
         self.counts[-first] -= zeros
         self.zeros += zeros
 
-    def merge(self, other: Histogram) -> None:
-        """Add another histogram's values to this one's."""
-        self._cover(other.low, other.high)
-        self.zeros += other.zeros
-        self._take(other.exponent, _place(other.low, other.exponent), other.counts)
-
     def copy(self) -> Histogram:
         """Return one that later values don't change."""
         return dataclasses.replace(self, counts=self.counts.copy())

@@ -55,13 +55,6 @@ def test_the_order_of_photos_makes_no_difference(values: list[np.ndarray], rando
     assert same(histogram, counted(*values))
 
 
-@given(batches, batches)
-def test_merging_two_is_counting_all(some: list[np.ndarray], more: list[np.ndarray]) -> None:
-    merged = counted(*some)
-    merged.merge(counted(*more))
-    assert same(merged, counted(*some, *more))
-
-
 @given(batches)
 def test_its_size_is_bounded(values: list[np.ndarray]) -> None:
     assert len(counted(*values).counts) <= BINS
