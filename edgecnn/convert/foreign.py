@@ -16,11 +16,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
 from edgecnn.convert.foreign_child import ABOUT, GRAPH
-from edgecnn.convert.graph import constants
+from edgecnn.convert.graph import constants, refuse_no_numbers
 from edgecnn.convert.network import Network
 from edgecnn.core.errors import InputError
 from edgecnn.core.foreign import Kind
@@ -67,12 +66,7 @@ def open_foreign(path: Path, kind: Kind, *, size: Sequence[int] | None = None) -
         raise InputError(
             f"an output of shape {about['answer']}", where=path, fix="use one row of scores"
         )
-    for name, values in constants(graph):
-        # One infinity is a bound, as of a maximum's border; many are a training gone wrong.
-        if np.isnan(values).any() or (values.size > 1 and np.isinf(values).any()):
-            raise InputError(
-                f"weights that are no numbers ({name})", where=path, fix="train it again"
-            )
+    refuse_no_numbers(constants(graph), where=path)
     return Network(
         graph, about["input"], about["output"], tuple(about["shape"]), tuple(about["answer"])
     )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -11,6 +12,8 @@ import tensorflow as tf
 from tensorflow.core.protobuf import config_pb2
 from tensorflow.python.grappler import tf_optimizer
 from tensorflow.python.training import saver
+
+from edgecnn.core.errors import InputError
 
 Array: TypeAlias = npt.NDArray[Any]
 
@@ -110,6 +113,24 @@ def constants(graph: Any) -> Iterator[tuple[str, Array]]:
     for node in graph.node:
         if node.op == "Const" and node.attr["dtype"].type == tf.float32.as_datatype_enum:
             yield node.name, tf.make_ndarray(node.attr["value"].tensor)
+
+
+def refuse_no_numbers(weights: Iterable[tuple[str, Array]], *, where: Path) -> None:
+    """Refuse weights of which some are no numbers.
+
+    Args:
+        weights: Name and float values of each.
+        where: The model's file.
+
+    Raises:
+        InputError: one holds NaN, or an infinity among others.
+    """
+    for name, values in weights:
+        # One infinity is a bound, as of a maximum's border; many are a training gone wrong.
+        if np.isnan(values).any() or (values.size > 1 and np.isinf(values).any()):
+            raise InputError(
+                f"weights that are no numbers ({name})", where=where, fix="train it again"
+            )
 
 
 def _constant_node(name: str, values: Array) -> Any:

@@ -21,6 +21,7 @@ from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 from edgecnn.convert.frozen import Frozen
+from edgecnn.convert.graph import refuse_no_numbers
 from edgecnn.convert.onnx_node import Node, Unsupported, Value
 from edgecnn.convert.onnx_operations import TRANSLATIONS
 from edgecnn.convert.onnx_tensor import Tensor, image, plain
@@ -57,7 +58,7 @@ class OnnxModel:
 
         Raises:
             InputError: damaged, with parts in other files or operations of other domains, too
-                large, or not a classifier of one image.
+                large, with weights that are no numbers, or not a classifier of one image.
         """
         self.path = path
         data = files.read_bytes(path, limit=LIMIT_BYTES, kind="ONNX model")
@@ -65,6 +66,8 @@ class OnnxModel:
         graph = self._model.graph
         _check(graph, self._model, path)
         self._constants = {t.name: numpy_helper.to_array(t) for t in graph.initializer}
+        floats = ((k, v) for k, v in self._constants.items() if v.dtype.kind == "f")
+        refuse_no_numbers(floats, where=path)
         inputs = [value for value in graph.input if value.name not in self._constants]
         if len(inputs) != 1 or len(graph.output) != 1:
             raise InputError(

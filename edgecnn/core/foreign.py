@@ -27,10 +27,15 @@ def kind_of(path: Path) -> Kind | None:
         return None
     with path.open("rb") as file:
         head = file.read(8)
+    if not head:
+        raise InputError("an empty file", where=path, fix="save or download it again")
     if head.startswith((_ZIP_MAGIC, _H5_MAGIC)):
         return "keras"
     if path.suffix == ".onnx":
         return "onnx"
+    if path.suffix in (".keras", ".h5"):
+        what = "no Keras model, whatever its name says"
+        raise InputError(what, where=path, fix="save or download it again")
     if path.name == SAVED_MODEL_FILE:
         raise InputError("a part of a SavedModel", where=path, fix="give its folder")
     raise InputError(

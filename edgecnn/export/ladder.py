@@ -6,12 +6,14 @@ first that keeps the drop of accuracy within the budget is taken.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import ClassVar
 
 from edgecnn.core import files, schema
+from edgecnn.core.errors import InputError, Interrupted
 from edgecnn.core.progress import say
 from edgecnn.quantize.plan import Plan
 
@@ -82,6 +84,10 @@ def climb(
 
     Returns:
         What came of it, and the best rung's plan.
+
+    Raises:
+        InputError: the record is damaged or can't be written.
+        Interrupted: Ctrl-C; the rungs measured so far are in the record.
     """
     known = _recorded(record, key)
     tried: list[Rung] = []
@@ -90,9 +96,9 @@ def climb(
     for name, make in plans:
         rung = known.get(name)
         if rung is None:
-            made = {name: make()}
-            rung = judge(name, made[name])
-            known[name] = rung
+            with _kept(known):
+                made = {name: make()}
+                rung = known[name] = judge(name, made[name])
             files.write_text(record, schema.dumps(Record(key=key, rungs=tuple(known.values()))))
         say(f"rung {len(tried) + 1}, {rung.to_text()}")
         tried.append(rung)
@@ -104,9 +110,21 @@ def climb(
     if best is None:
         raise ValueError("a ladder without rungs")
     chosen, make = best
-    plan = made[chosen.name] if chosen.name in made else make()
+    with _kept(known):
+        plan = made[chosen.name] if chosen.name in made else make()
     reached = chosen.drop_points <= limit_points
     return Climb(tuple(tried), chosen, reached), plan
+
+
+@contextlib.contextmanager
+def _kept(known: Mapping[str, Rung]) -> Iterator[None]:
+    """Say at Ctrl-C that what was measured is kept."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        count = f"{len(known)} rung{'s' if len(known) != 1 else ''}"
+        told = f"{count} measured and kept: type the same command to go on"
+        raise Interrupted(told if known else "type the same command to begin again") from None
 
 
 def _order(rung: Rung) -> tuple[float, float]:
@@ -132,5 +150,8 @@ def _recorded(path: Path, key: str) -> dict[str, Rung]:
     """Return the rungs measured before an interruption; none where they are of something else."""
     if not path.is_file():
         return {}
-    record = schema.read(Record, path)
+    try:
+        record = schema.read(Record, path)
+    except InputError as error:
+        raise InputError(error.what, where=path, fix="remove it: the search begins anew") from error
     return {rung.name: rung for rung in record.rungs} if record.key == key else {}

@@ -103,6 +103,9 @@ def test_what_no_export_begins_with_is_said(tmp_path) -> None:
         ("m.tflite", b"\0\0\0\0TFL3", "a TFLite file"),
         ("saved_model.pb", b"\x08\x01", "a part of a SavedModel"),
         ("m.pt", b"\x80\x02", "no model that can be exported"),
+        ("m.keras", b"", "an empty file"),
+        ("m.onnx", b"", "an empty file"),
+        ("m.h5", b"<html>", "no Keras model, whatever its name says"),
     ):
         (tmp_path / name).write_bytes(content)
         with pytest.raises(InputError, match=said):

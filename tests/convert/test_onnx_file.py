@@ -227,6 +227,16 @@ def test_a_damaged_file_is_one_line(tmp_path, content) -> None:
     assert "ONNX" in refused(path)
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_weights_that_are_no_numbers_are_named(tmp_path, value) -> None:
+    b = Builder()
+    result = b.head(conv(b))
+    weights = numpy_helper.to_array(b.constants[0]).copy()
+    weights[1, 0, 2, 2] = value
+    b.constants[0].CopyFrom(numpy_helper.from_array(weights, "c0"))
+    assert "weights that are no numbers (c0)" in refused(b.save(tmp_path / "m.onnx", result))
+
+
 def test_old_operator_sets_are_refused(tmp_path) -> None:
     b = Builder(opset=6)
     assert "operator set 6" in refused(b.save(tmp_path / "m.onnx", conv(b)))

@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from edgecnn.core.errors import InputError
+from edgecnn.core.errors import InputError, Interrupted
 
 pytestmark = pytest.mark.tensorflow
 
-DROPS = {"nearest": 2.0, "compensated": 0.6, "mixed": 0.2, "trained": 0.4}
+# Points that each rung loses; None: Ctrl-C while it is measured.
+DROPS: dict[str, Any] = {"nearest": 2.0, "compensated": 0.6, "mixed": 0.2, "trained": 0.4}
 
 
 def search(folder: Path, limit: float, *, key: str = "model photos") -> tuple[Any, str, list[str]]:
@@ -22,6 +23,8 @@ def search(folder: Path, limit: float, *, key: str = "model photos") -> tuple[An
 
     def judge(name: str, plan: Any) -> Rung:
         measured.append(name)
+        if DROPS[name] is None:
+            raise KeyboardInterrupt
         return Rung(
             name=name,
             drop_points=DROPS[name],
@@ -73,8 +76,35 @@ def test_another_model_or_other_photos_begin_anew(tmp_path: Path) -> None:
 
 def test_a_record_of_another_kind_is_named(tmp_path: Path) -> None:
     (tmp_path / "ladder.json").write_text('{"schema": "edgecnn/export/1"}')
-    with pytest.raises(InputError, match=r"ladder\.json"):
+    with pytest.raises(InputError, match=r"ladder\.json: remove it"):
         search(tmp_path, 1.0)
+
+
+def test_a_record_cut_short_is_named(tmp_path: Path) -> None:
+    search(tmp_path, 1.0)
+    whole = (tmp_path / "ladder.json").read_text()
+    (tmp_path / "ladder.json").write_text(whole[: len(whole) // 2])
+    with pytest.raises(InputError, match=r"ladder\.json: remove it"):
+        search(tmp_path, 1.0)
+
+
+def test_an_interrupted_search_says_what_it_keeps_and_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(DROPS, "compensated", None)
+    with pytest.raises(Interrupted, match=r"^1 rung measured and kept: type the same command"):
+        search(tmp_path, 0.3)
+    monkeypatch.setitem(DROPS, "compensated", 0.6)
+    assert search(tmp_path, 0.3)[2] == ["compensated", "mixed"]
+
+
+def test_an_interruption_before_the_first_rung_keeps_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(DROPS, "nearest", None)
+    with pytest.raises(Interrupted, match=r"^type the same command to begin again"):
+        search(tmp_path, 0.3)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_rung_says_what_it_gained_and_what_it_costs(tmp_path: Path) -> None:
