@@ -59,9 +59,15 @@ def check(answer: dict[str, Any], *, model: Path, runtime: str) -> Answer:
         MissingExtra: the interpreter that ran it has no such runtime.
         InputError: the runtime refuses the file, or the answer is not as agreed.
     """
+    check_error(answer, model=model, runtime=runtime)
+    return schema.decode(Answer, answer, where=f"the worker's answer about {model}")
+
+
+def check_error(answer: dict[str, Any], *, model: Path, runtime: str) -> None:
+    """Raise what a worker's answer says went wrong, if anything; see `check`."""
     problem = answer.get("error")
     if not isinstance(problem, dict):
-        return schema.decode(Answer, answer, where=f"the worker's answer about {model}")
+        return
     kind, text = str(problem.get("kind")), " ".join(str(problem.get("text")).split())
     if kind == "no_runtime" and text.startswith("ModuleNotFoundError"):
         raise MissingExtra(f"measuring with {runtime}", EXTRAS[runtime])

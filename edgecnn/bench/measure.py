@@ -5,10 +5,11 @@ from __future__ import annotations
 import dataclasses
 import datetime
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from edgecnn.bench import memory, stages, validity
 from edgecnn.bench.answer import Answer, check
+from edgecnn.bench.per_op import with_operations
 from edgecnn.bench.place import Place, ThisMachine
 from edgecnn.bench.protocol import Protocol
 from edgecnn.core import errors, files
@@ -73,7 +74,11 @@ def measure(
         preprocess_ms=before_ms,
         postprocess_ms=after_ms,
     )
-    return _with_answer(row, answer)
+    row = _with_answer(row, answer)
+    if not protocol.per_op:
+        return row
+    request = _request(path, name, metadata, threads, protocol)
+    return with_operations(row, path, request, place, timeout_seconds=protocol.timeout_seconds)
 
 
 def check_options(*, runtime: str | None, threads: int) -> None:
@@ -174,22 +179,28 @@ def _ask(
     place: Place,
 ) -> tuple[str, Answer]:
     """Return the first runtime that is installed, and its answer."""
-    source = metadata and {"scale": metadata.input.scale, "offset": metadata.input.offset}
     absent: list[MissingExtra] = []
     for name in candidates:
-        request = {
-            "model": str(path),
-            "runtime": name,
-            "threads": threads,
-            "input": source,
-            "protocol": dataclasses.asdict(protocol),
-        }
+        request = _request(path, name, metadata, threads, protocol)
         try:
             answer = place.run(request, timeout_seconds=protocol.timeout_seconds)
             return name, check(answer, model=path, runtime=name)
         except MissingExtra as error:
             absent.append(error)
     raise absent[0]
+
+
+def _request(
+    path: Path, runtime: str, metadata: FileMetadata | None, threads: int, protocol: Protocol
+) -> dict[str, Any]:
+    source = metadata and {"scale": metadata.input.scale, "offset": metadata.input.offset}
+    return {
+        "model": str(path),
+        "runtime": runtime,
+        "threads": threads,
+        "input": source,
+        "protocol": dataclasses.asdict(protocol),
+    }
 
 
 def _stages(path: Path, metadata: FileMetadata | None, answer: Answer) -> _Stages:

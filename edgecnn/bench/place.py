@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any, Protocol
 
-from edgecnn.bench import worker
+from edgecnn.bench import profiler, worker
 from edgecnn.core import schema
 from edgecnn.core.errors import InputError
 
@@ -26,6 +26,10 @@ class Place(Protocol):
 
     def run(self, request: dict[str, Any], *, timeout_seconds: float) -> dict[str, Any]:
         """Give a request to a fresh worker process and return its answer, unchecked.
+
+        Args:
+            request: See `worker.measure`; with ``per_op`` it is for `profiler.profile`.
+            timeout_seconds: After this the worker hangs.
 
         Raises:
             InputError: the worker died, hung, or answered something that is not JSON.
@@ -45,13 +49,14 @@ class ThisMachine:
     name: str = "cpu"
 
     def run(self, request: dict[str, Any], *, timeout_seconds: float) -> dict[str, Any]:
-        """Start `bench/worker.py` in a new process; see `Place`."""
+        """Start `bench/worker.py`, or `profiler.py`, in a new process; see `Place`."""
         model = Path(request["model"])
+        program = profiler.__file__ if request.get("per_op") else worker.__file__
         # The room's own modules must not be found by what numpy or the runtime imports.
         environment = {**os.environ, "PYTHONSAFEPATH": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
         try:
             done = subprocess.run(
-                [self.python, worker.__file__],
+                [self.python, program],
                 input=json.dumps({**request, "model": str(model.absolute())}),
                 capture_output=True,
                 text=True,

@@ -21,6 +21,7 @@ class Protocol:
         warmup_seconds: Shortest warm-up; half a second lets a governor raise the clock.
         warmup_runs: Fewest inferences of the warm-up.
         max_seconds: Longest timed part; the warm-up stops at half of it.
+        per_op: Afterwards each operation is timed, too, in a process of its own.
     """
 
     seconds: float = 3.0
@@ -28,6 +29,7 @@ class Protocol:
     warmup_seconds: float = 0.5
     warmup_runs: int = 10
     max_seconds: float = 60.0
+    per_op: bool = False
 
     def __post_init__(self) -> None:
         if not 0 <= self.seconds <= self.max_seconds <= 3600:
@@ -41,12 +43,15 @@ class Protocol:
         return 2 * self.max_seconds + 120
 
 
-def read_protocol(*, seconds: float | None = None, runs: int | None = None) -> Protocol:
+def read_protocol(
+    *, seconds: float | None = None, runs: int | None = None, per_op: bool = False
+) -> Protocol:
     """Make a protocol from a user's options.
 
     Args:
         seconds: At least so long. None: 3, or no limit where runs are given.
         runs: At least so many. None: 64.
+        per_op: Time each operation, too.
 
     Raises:
         InputError: a time or a count that makes no sense.
@@ -62,4 +67,5 @@ def read_protocol(*, seconds: float | None = None, runs: int | None = None) -> P
         seconds=seconds,
         runs=default.runs if runs is None else runs,
         max_seconds=max(default.max_seconds, 2 * seconds) if seconds <= 1800 else 3600.0,
+        per_op=per_op,
     )

@@ -439,13 +439,13 @@ def read(path: str) -> str:
         return ""
 
 
-def main() -> None:
+def main(work: Callable[[Json], Json] = measure) -> None:
     """Answer one request; what native code prints goes to stderr."""
     sys.stdout.flush()
     answer_to = os.dup(1)
     os.dup2(2, 1)
     try:
-        answer = measure(json.load(sys.stdin))
+        answer = work(json.load(sys.stdin))
     except WorkerError as error:
         answer = {"schema": SCHEMA, "error": {"kind": error.kind, "text": str(error)[:2000]}}
     with os.fdopen(answer_to, "w", encoding="utf-8") as out:

@@ -36,7 +36,11 @@ def bench_options(parser: Parser) -> None:
     add = protocol.add_argument
     add("--seconds", type=number(0, 3600), metavar="S", help="time at least S seconds (default: 3)")
     add("--runs", type=whole(1), metavar="N", help="time at least N inferences (default: 64)")
-    add("--per-op", action="store_true", help=argparse.SUPPRESS)
+    add(
+        "--per-op",
+        action="store_true",
+        help="also time each operation, with the runtime's own profiler, in a process of its own",
+    )
 
 
 def bench(args: argparse.Namespace) -> Outcome:
@@ -46,6 +50,9 @@ def bench(args: argparse.Namespace) -> Outcome:
     from the first inference; memory as planned, as resident and at its peak; and whether the
     machine was quiet enough to believe it. --out adds rows to a folder.
 
+    --per-op says how long each operation takes and how many multiplications it does in that
+    time: LiteRT's and ONNX Runtime's own profilers tell, in a second process after the row.
+
     Example: edgecnn bench out/* --threads 1,2 --out results/
     """
     from edgecnn import targets
@@ -53,14 +60,8 @@ def bench(args: argparse.Namespace) -> Outcome:
     from edgecnn.flows.judging import Photos, accuracy_of
     from edgecnn.flows.opening import model_files
 
-    if args.per_op:
-        raise InputError(
-            "times per operation are not available in this version",
-            where="--per-op",
-            fix="leave it out",
-        )
     places = [targets.parse(name, python=args.python) for name in args.target or ["cpu"]]
-    protocol = read_protocol(seconds=args.seconds, runs=args.runs)
+    protocol = read_protocol(seconds=args.seconds, runs=args.runs, per_op=args.per_op)
     paths = model_files(args.files)
     photos = Photos(source=args.data, limit=args.limit) if args.data else None
     rows = targets.run_matrix(
@@ -80,6 +81,8 @@ def _judge(rows: list[Measurement], *, require_valid: bool) -> tuple[int, str]:
     """Return the exit code, and the line that says why it is not 0."""
     if all(row.latency_ms is None for row in rows):
         return InputError.exit_code, f"error: {rows[0].invalid_reasons[0]}"
+    if all(row.per_op_reason for row in rows):
+        return InputError.exit_code, f"error: {rows[0].per_op_reason}"
     doubtful = [f"{row.model}: {', '.join(row.invalid_reasons)}" for row in rows if not row.valid]
     if require_valid and doubtful:
         return 1, f"check failed: {'; '.join(doubtful)}"
@@ -87,7 +90,11 @@ def _judge(rows: list[Measurement], *, require_valid: bool) -> tuple[int, str]:
 
 
 def _view(rows: list[Measurement], out: Path | None) -> list[Any]:
-    from edgecnn.report.text import measurement_table
+    from edgecnn.report.text import measurement_table, operations_table
 
+    lines: list[Any] = [measurement_table(rows)]
+    for row in rows:
+        lines += operations_table(row) if row.per_op else []
+        lines += [f"note: {row.per_op_reason}"] if row.per_op_reason else []
     following = f"next: edgecnn report {out} --out report.html" if out else ""
-    return [measurement_table(rows), *([following] if following else [])]
+    return [*lines, *([following] if following else [])]

@@ -117,6 +117,52 @@ class Accuracy:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class OpTime:
+    """One operation's part of an inference.
+
+    Attributes:
+        operation: As the file has it: "CONV_2D", "Conv"; a kernel that stands for no operation
+            of the file (a change of layout, say) has its own name here.
+        name: Of its output, or of the runtime's own node.
+        output_shape: As the file has it.
+        dtype: Of its output.
+        macs: Multiply-accumulates of one inference.
+        kernel: What the runtime ran for it; empty where it ran nothing: fused with a
+            neighbour, or done once when the file was loaded.
+        ms: Time of one inference; None where nothing ran.
+        share: Of the time of all operations, 0..1.
+    """
+
+    operation: str
+    name: str
+    output_shape: tuple[int, ...]
+    dtype: str
+    macs: int
+    kernel: str
+    ms: float | None
+    share: float
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PerOpAbout:
+    """How the operations of a row were timed.
+
+    Attributes:
+        method: Who measured what.
+        runs: Inferences under the profiler.
+        plain_ms: One inference in that process without it.
+        inference_ms: With it.
+        residual_ms: Of an inference with it, what is in no operation.
+    """
+
+    method: str
+    runs: int
+    plain_ms: float
+    inference_ms: float
+    residual_ms: float
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Measurement:
     """One row: file x target x threads.
 
@@ -133,6 +179,9 @@ class Measurement:
         protocol: Options that the numbers depend on (seconds, runs, warm-up).
         valid: False when a reason below makes the latency untrustworthy.
         when: UTC, ISO 8601.
+        per_op: Times of the operations in the file's order; empty where none were asked for.
+        per_op_about: How they were taken; none without them.
+        per_op_reason: Why they were asked for and there are none.
     """
 
     SCHEMA: ClassVar[str] = "edgecnn/measurement/1"
@@ -159,6 +208,9 @@ class Measurement:
     valid: bool
     invalid_reasons: tuple[str, ...]
     when: str
+    per_op: tuple[OpTime, ...] = ()
+    per_op_about: PerOpAbout | None = None
+    per_op_reason: str = ""
 
     def __post_init__(self) -> None:
         if self.valid == bool(self.invalid_reasons):

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn.explain.labels import labels_of
+from edgecnn.core.labels import labels_of
 from edgecnn.explain.partial import MOVING
 from edgecnn.quantize.plan import Plan
 from edgecnn.quantize.tflite_graph import name_of, operation, read

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgecnn.core.artifact import Calibration
 from edgecnn.core.checkpoint import Scores
+from edgecnn.core.labels import labels_of
 from edgecnn.core.measurement import MIN_RUNS_P90, Measurement
 from edgecnn.core.parity import Parity
 from edgecnn.report import units
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 _WORST_CLASSES = 20
+_LONGEST = 20
 
 
 def measurement_table(measurements: Iterable[Measurement]) -> Table:
@@ -45,6 +47,48 @@ def measurement_table(measurements: Iterable[Measurement]) -> Table:
             plain_text("yes" if row.valid else f"no: {'; '.join(row.invalid_reasons)}"),
         )
     return table
+
+
+def operations_table(row: Measurement) -> list[Any]:
+    """Return a file's operations, the longest first, and a line on what they add up to."""
+    timed = sorted((op for op in row.per_op if op.ms is not None), key=lambda op: -(op.ms or 0.0))
+    labels = labels_of({op.name or op.operation: op.operation for op in row.per_op})
+    table = new_table(
+        "operation", "name", "output", "dtype", *(">MACs", ">time", ">share", ">GMAC/s")
+    )
+    table.title = (
+        f"{PurePath(row.model).name}, {row.runtime}, {units.plural(row.threads, 'thread')}"
+    )
+    for op in timed[:_LONGEST]:
+        table.add_row(
+            plain_text(op.operation.lower().replace("_", " ")),
+            plain_text(labels[op.name or op.operation]),
+            units.sizes(op.output_shape) or units.NONE,
+            plain_text(op.dtype),
+            units.rough(op.macs) if op.macs else units.NONE,
+            units.milliseconds(op.ms),
+            units.share(op.share),
+            f"{op.macs / op.ms / 1e6:.1f}" if op.macs and op.ms else units.NONE,
+        )
+    if (hidden := len(timed) - _LONGEST) > 0:
+        table.add_row(f"... and {units.plural(hidden, 'shorter one')}")
+    return [table, operations_total(row, len(row.per_op) - len(timed))]
+
+
+def operations_total(row: Measurement, without: int) -> str:
+    """Say what the operations add up to, beside the inference that nobody looked into."""
+    about, latency = row.per_op_about, row.latency_ms
+    total = units.milliseconds(sum(op.ms or 0.0 for op in row.per_op))
+    text = f"{units.plural(len(row.per_op) - without, 'operation')}: {total}"
+    if about is not None:
+        text += f", {units.milliseconds(about.residual_ms)} outside them"
+        slower = about.inference_ms / about.plain_ms - 1 if about.plain_ms else 0.0
+        text += f" (of {about.runs:,} inferences, {100 * slower:+.0f} % with the profiler on)"
+    if latency is not None:
+        text += f"; one inference without it {units.milliseconds(latency.median)}"
+    if without:
+        text += f"; {without:,} more ran nothing: fused with others, or done at loading"
+    return text
 
 
 def export_table(rows: Iterable[Mapping[str, Any]]) -> Table:

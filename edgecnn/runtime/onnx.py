@@ -235,6 +235,7 @@ class _Reader:
             inputs=tuple(self._place(name) if name else -1 for name in names),
             outputs=tuple(self._place(name) for name in node.output if name),
             options=_options(node),
+            node=node.name,
         )
 
     def _place(self, name: str) -> int:

@@ -71,6 +71,7 @@ class Operator:
         inputs: Places in the graph's tensors; -1 is an optional input left out.
         outputs: Places in the graph's tensors.
         options: stride_h, padding, activation, ... of the common operations; ONNX's attributes.
+        node: An ONNX node's own name; TFLite's have none.
     """
 
     name: str
@@ -78,6 +79,7 @@ class Operator:
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     options: Options
+    node: str = ""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

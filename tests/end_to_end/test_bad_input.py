@@ -233,7 +233,6 @@ def test_an_unknown_class_offers_the_nearest(line: Any, tmp_path: Path, refused:
         "export RUN --out x --int8 --calibration absent",
         "export RUN --out x --dynamic --format onnx",
         "bench INT8 --target gpu",
-        "bench INT8 --per-op",
         "bench INT8 --threads 0",
         "bench INT8 --seconds nan",
         "bench INT8 --python absent",

@@ -11,13 +11,15 @@ _WEIGHTED = re.compile(r"convolution|depthwise|MatMul|conv2d_transpose", re.IGNO
 # Freezing numbers the calls of each layer.
 _NUMBER = re.compile(r"_\d+$")
 _KIND = re.compile(r"(?<=.)_(?:conv|relu)$")
+# ONNX counts a node's outputs; what stands behind tells in which form a tensor is there.
+_OUTPUT = re.compile(r":\d+(?:/\w+)?$")
 
 
 def labels_of(names: Mapping[str, str]) -> dict[str, str]:
     """Return a short name for each operation, once a network.
 
     Args:
-        names: Name of each operation's output in the TFLite file, to the operation.
+        names: Name of each operation's output in the file, to the operation.
     """
     found: dict[str, str] = {}
     seen: dict[str, int] = {}
@@ -37,7 +39,7 @@ def labels_of(names: Mapping[str, str]) -> dict[str, str]:
 
 
 def _short(name: str) -> str:
-    parts = name.split(";")
+    parts = _OUTPUT.sub("", name).split(";")
     made = next((part for part in reversed(parts) if _WEIGHTED.search(part)), parts[0])
     path = [part for part in made.split("/") if part]
     layer = path[-2] if len(path) > 1 else made

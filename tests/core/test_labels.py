@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgecnn.explain.labels import labels_of
+from edgecnn.core.labels import labels_of
 
 OPERATIONS = ("CONV_2D", "RELU", "ADD", "RESHAPE")
 

@@ -1,0 +1,447 @@
+"""Time each operation of one model file in this process: JSON on stdin, JSON on stdout.
+
+Each runtime's own profiler tells how long its kernels took. Like `worker.py` beside it, this
+file needs Python 3.9, numpy and one runtime, and runs where nothing else of ours is installed.
+"""
+
+from __future__ import annotations
+
+import collections
+import ctypes
+import importlib.util
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+SCHEMA = "edgecnn/profiler/1"
+# With tracing on, XNNPACK reads a clock after each kernel: a second gives hundreds of runs.
+MAX_SECONDS = 1.5
+MIN_RUNS = 30
+Json = dict[str, Any]
+
+
+def _sibling(name: str) -> Any:
+    """Import a file of this folder by its place: the package may not be installed here."""
+    place = Path(__file__).with_name(f"{name}.py")
+    spec = importlib.util.spec_from_file_location(name, place)
+    if spec is None or spec.loader is None:
+        raise ImportError(place)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+worker = _sibling("worker")
+
+
+class Kernel(NamedTuple):
+    """One kernel in one run, as the runtime names it.
+
+    Attributes:
+        kernel: What computes, as "Convolution (NHWC, F32) IGEMM" or "QLinearConv".
+        name: Of the node, where the runtime tells one.
+        node: Its place among the file's operations, where the runtime tells it.
+        part: Number of the delegate's part that it belongs to; None outside a delegate.
+    """
+
+    kernel: str
+    name: str
+    node: int | None
+    part: int | None
+
+
+class Run(NamedTuple):
+    """One inference: all of it, and its kernels in order; milliseconds."""
+
+    whole_ms: float
+    kernels: list[tuple[Kernel, float]]
+
+
+def profile(request: Json) -> Json:
+    """Time one file's operations.
+
+    Args:
+        request: As that of `worker.measure`.
+
+    Raises:
+        WorkerError: no such runtime here, a file that it refuses, or no profiler in it.
+    """
+    profilers: dict[str, Callable[[Json], tuple[list[float], list[Run]]]] = {
+        "litert": profile_litert,
+        "onnxruntime": profile_onnxruntime,
+    }
+    if request["runtime"] not in profilers:
+        raise worker.WorkerError("no_profiler", f"{request['runtime']} has no profiler")
+    package = worker.RUNTIMES[request["runtime"]][1]
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        found = version(package)
+    except PackageNotFoundError as error:
+        raise worker.WorkerError("no_runtime", f"ModuleNotFoundError: {package}") from error
+    try:
+        plain, runs = profilers[request["runtime"]](request)
+    except worker.WorkerError:
+        raise
+    # Runtimes' errors have no common base but Exception.
+    except Exception as error:
+        raise worker.WorkerError("bad_file", f"{error}") from error
+    return {
+        "schema": SCHEMA,
+        "runtime_version": found,
+        "method": METHODS[request["runtime"]],
+        "plain_ms": middle(plain),
+        **summary(runs),
+    }
+
+
+METHODS = {
+    "litert": "LiteRT's profiler through its C interface: each kernel of XNNPACK and each "
+    "operation outside it, microseconds",
+    "onnxruntime": "ONNX Runtime's profiler: kernel time of each node, microseconds",
+}
+
+
+def summary(runs: list[Run]) -> Json:
+    """Return each kernel's time: over the runs that ran the same kernels in the same order."""
+    orders = collections.Counter(tuple(kernel for kernel, _ in run.kernels) for run in runs)
+    if not orders:
+        raise worker.WorkerError("no_profiler", "the profiler told of no inference")
+    order, count = orders.most_common(1)[0]
+    if not order:
+        raise worker.WorkerError("no_profiler", "the profiler told of no operation")
+    alike = [run for run in runs if tuple(kernel for kernel, _ in run.kernels) == order]
+    return {
+        "runs": count,
+        "inference_ms": middle([run.whole_ms for run in alike]),
+        # Where another process took the core, a kernel waited: what is outside kernels doesn't.
+        "outside_ms": middle([run.whole_ms - sum(ms for _, ms in run.kernels) for run in alike]),
+        "kernels": [
+            {**kernel._asdict(), "ms": middle([run.kernels[at][1] for run in alike])}
+            for at, kernel in enumerate(order)
+        ],
+    }
+
+
+def middle(values: list[float]) -> float:
+    """Return the mean of the middle half: as deaf to outliers as a median, finer than its clock.
+
+    A kernel of two microseconds on a clock of whole ones would be 1, 2 or 3 by the median.
+    """
+    ordered, cut = sorted(values), len(values) // 4
+    kept = ordered[cut : len(ordered) - cut]
+    return sum(kept) / len(kept)
+
+
+def time_both(
+    request: Json, run: Callable[[], Any], traced: Callable[[], Run]
+) -> tuple[list[float], list[Run]]:
+    """Warm up, time without the profiler, then with it."""
+    how = request["protocol"]
+    limits = {"seconds": min(how["seconds"], MAX_SECONDS), "max_seconds": how["max_seconds"]}
+    worker.time_runs(
+        run, seconds=how["warmup_seconds"], runs=how["warmup_runs"], max_seconds=how["max_seconds"]
+    )
+    plain = worker.time_runs(run, runs=min(how["runs"], MIN_RUNS), **limits)
+    runs: list[Run] = []
+    worker.time_runs(lambda: runs.append(traced()), runs=min(how["runs"], MIN_RUNS), **limits)
+    return plain, runs
+
+
+# ------------------------------------------------------------- ONNX Runtime
+
+
+def profile_onnxruntime(request: Json) -> tuple[list[float], list[Run]]:
+    """Run a session that writes a trace, and read it."""
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise worker.WorkerError("no_runtime", f"{type(error).__name__}: {error}") from error
+    plain = worker.load_onnxruntime(onnxruntime, request["model"], request["threads"])
+    values = worker.input_values(plain.input_shape, plain.input_dtype, request["input"])
+    plain.set_input(values)
+    with tempfile.TemporaryDirectory() as folder:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads, options.inter_op_num_threads = request["threads"], 1
+        options.log_severity_level = 3
+        options.enable_profiling = True
+        options.profile_file_prefix = str(Path(folder) / "trace")
+        session = onnxruntime.InferenceSession(
+            request["model"], options, providers=["CPUExecutionProvider"]
+        )
+        feed = {session.get_inputs()[0].name: values}
+        wanted = [session.get_outputs()[0].name]
+        session.run(wanted, feed)
+        times, empty = time_both(
+            request, plain.run, lambda: Run(0.0, session.run(wanted, feed) and [])
+        )
+        runs = list(traced_runs(read_trace(Path(session.end_profiling()))))
+    # The first run of a session prepares its kernels.
+    return times, runs[-len(empty) :]
+
+
+def read_trace(path: Path) -> list[Json]:
+    """Return a trace's events.
+
+    Raises:
+        WorkerError: something else than ONNX Runtime's trace.
+    """
+    try:
+        events = json.loads(path.read_text(encoding="utf-8", errors="replace"))
+    except (ValueError, RecursionError, OSError) as error:
+        raise worker.WorkerError("no_profiler", f"a trace that is not JSON: {error}") from error
+    if not isinstance(events, list) or not all(isinstance(event, dict) for event in events):
+        raise worker.WorkerError("no_profiler", "a trace that is no list of events")
+    return events
+
+
+def traced_runs(events: list[Json]) -> Iterator[Run]:
+    """Yield each inference of a trace; the kernels come before the run that they belong to."""
+    kernels: list[tuple[Kernel, float]] = []
+    for event in events:
+        name, duration = str(event.get("name", "")), event.get("dur")
+        if not isinstance(duration, (int, float)):
+            continue
+        if name == "model_run":
+            yield Run(duration / 1e3, kernels)
+            kernels = []
+        elif event.get("cat") == "Node" and name.endswith("_kernel_time"):
+            given = event.get("args")
+            kind = str(given.get("op_name", "")) if isinstance(given, dict) else ""
+            kernel = Kernel(kind, name[: -len("_kernel_time")], None, None)
+            kernels.append((kernel, duration / 1e3))
+
+
+# ------------------------------------------------------------------- LiteRT
+
+# From litert/c/litert_profiler_event.h: an operation, one inside a delegate (in two forms).
+OPERATION, IN_DELEGATE = 1 << 1, (1 << 2, 1 << 3)
+EVENT_TYPES = frozenset(1 << bit for bit in range(9))
+# The events' struct ends in two numbers and an enumeration, all in eight bytes each; how long
+# it is depends on what a build measures of memory, so that its length is read from the array.
+EVENT_HEAD, EVENT_TAIL, MAX_EVENT = 32, 24, 512
+# From litert/c/litert_model_types.h.
+ELEMENTS = {1: "float32", 3: "uint8", 7: "int16", 9: "int8"}
+
+
+class Layout(ctypes.Structure):
+    """`LiteRtLayout`; the low seven bits of rank are the rank."""
+
+    _fields_ = [
+        ("rank", ctypes.c_uint32),
+        ("sizes", ctypes.c_int32 * 8),
+        ("strides", ctypes.c_uint32 * 8),
+    ]
+
+
+class TensorType(ctypes.Structure):
+    """`LiteRtRankedTensorType`."""
+
+    _fields_ = [("element", ctypes.c_int32), ("layout", Layout)]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Sizes of the axes; an open one is a single image."""
+        rank = min(self.layout.rank & 127, 8)
+        return tuple(max(1, size) for size in list(self.layout.sizes)[:rank])
+
+
+def profile_litert(request: Json) -> tuple[list[float], list[Run]]:
+    """Run a file in LiteRT's compiled model, whose profiler Python's interface leaves out."""
+    network = LiteRt(request["model"], request["threads"])
+    network.fill(request["input"])
+    network.run()
+    return time_both(request, network.run, network.traced)
+
+
+class LiteRt:
+    """A file in LiteRT, through the C interface of the library in its wheel."""
+
+    def __init__(self, model: str, threads: int) -> None:
+        self._library = load_library()
+        environment, content, options = (ctypes.c_void_p() for _ in range(3))
+        self._call("LiteRtCreateEnvironment", 0, None, ctypes.byref(environment))
+        name = os.fsencode(model)
+        self._call("LiteRtCreateModelFromFile", environment, name, ctypes.byref(content))
+        self._call("LiteRtCreateOptions", ctypes.byref(options))
+        self._call("LiteRtSetOptionsHardwareAccelerators", options, 1)  # the CPU
+        self._add(options, "runtime_options_string", "enable_profiling = true\n")
+        self._add(options, "xnnpack", f"num_threads = {threads}\n")
+        self._model = ctypes.c_void_p()
+        self._call(
+            "LiteRtCreateCompiledModel", environment, content, options, ctypes.byref(self._model)
+        )
+        signature = ctypes.c_void_p()
+        self._call("LiteRtGetModelSignature", content, ctypes.c_size_t(0), ctypes.byref(signature))
+        for side in ("Input", "Output"):
+            count = ctypes.c_size_t()
+            self._call(f"LiteRtGetNumSignature{side}s", signature, ctypes.byref(count))
+            if side == "Input":
+                worker.require_one_input(count.value)
+            made = [self._buffer(environment, signature, side, i) for i in range(count.value)]
+            buffers = (ctypes.c_void_p * len(made))(*(buffer for buffer, _ in made))
+            if side == "Input":
+                self._inputs, self._type = buffers, made[0][1]
+            else:
+                self._outputs = buffers
+        self._profiler = ctypes.c_void_p()
+        self._call("LiteRtCompiledModelGetProfiler", self._model, ctypes.byref(self._profiler))
+
+    def _call(self, name: str, *given: Any) -> None:
+        try:
+            status = getattr(self._library, name)(*given)
+        except AttributeError as error:
+            raise worker.WorkerError("no_profiler", f"this LiteRT has no {name}") from error
+        if status:
+            raise worker.WorkerError("bad_file", f"{name} gives status {status}")
+
+    def _add(self, options: Any, kind: str, text: str) -> None:
+        c = ctypes.CDLL(None)
+        c.strdup.restype = ctypes.c_void_p
+        # LiteRT frees the text.
+        copy, free = ctypes.c_void_p(c.strdup(text.encode())), ctypes.cast(c.free, ctypes.c_void_p)
+        made = ctypes.c_void_p()
+        self._call("LiteRtCreateOpaqueOptions", kind.encode(), copy, free, ctypes.byref(made))
+        self._call("LiteRtAddOpaqueOptions", options, made)
+
+    def _buffer(self, environment: Any, signature: Any, side: str, at: int) -> tuple[Any, Any]:
+        tensor, wanted, buffer = (ctypes.c_void_p() for _ in range(3))
+        kind, place, first = TensorType(), ctypes.c_size_t(at), ctypes.c_size_t(0)
+        self._call(f"LiteRtGetSignature{side}TensorByIndex", signature, place, ctypes.byref(tensor))
+        self._call("LiteRtGetRankedTensorType", tensor, ctypes.byref(kind))
+        self._call(
+            f"LiteRtGetCompiledModel{side}BufferRequirements",
+            self._model,
+            first,
+            place,
+            ctypes.byref(wanted),
+        )
+        self._call(
+            "LiteRtCreateManagedTensorBufferFromRequirements",
+            environment,
+            ctypes.byref(kind),
+            wanted,
+            ctypes.byref(buffer),
+        )
+        return buffer, kind
+
+    def fill(self, how: Json | None) -> None:
+        """Write something like a photo into the input."""
+        dtype = ELEMENTS.get(self._type.element)
+        if dtype is None:
+            raise worker.WorkerError("bad_file", f"input of type {self._type.element}")
+        values = worker.input_values(self._type.shape, dtype, how).tobytes()
+        size, place = ctypes.c_size_t(), ctypes.c_void_p()
+        buffer = ctypes.c_void_p(self._inputs[0])
+        self._call("LiteRtGetTensorBufferPackedSize", buffer, ctypes.byref(size))
+        if size.value != len(values):
+            raise worker.WorkerError("no_profiler", "an input of another size than it says")
+        self._call("LiteRtLockTensorBuffer", buffer, ctypes.byref(place), 1)  # to write
+        ctypes.memmove(place, values, len(values))
+        self._call("LiteRtUnlockTensorBuffer", buffer)
+
+    def run(self) -> None:
+        """Infer once."""
+        self._call(
+            "LiteRtRunCompiledModel",
+            self._model,
+            ctypes.c_size_t(0),
+            ctypes.c_size_t(len(self._inputs)),
+            self._inputs,
+            ctypes.c_size_t(len(self._outputs)),
+            self._outputs,
+        )
+
+    def traced(self) -> Run:
+        """Infer once, and return what the profiler saw."""
+        self._call("LiteRtResetProfiler", self._profiler)
+        self._call("LiteRtStartProfiler", self._profiler)
+        start = time.perf_counter_ns()
+        self.run()
+        whole_ms = (time.perf_counter_ns() - start) / 1e6
+        self._call("LiteRtStopProfiler", self._profiler)
+        return Run(whole_ms, in_parts(self._events()))
+
+    def _events(self) -> list[tuple[int, str, int, int]]:
+        count = ctypes.c_int()
+        self._call("LiteRtGetNumProfilerEvents", self._profiler, ctypes.byref(count))
+        space = ctypes.create_string_buffer(b"\xff" * (count.value * MAX_EVENT))
+        if count.value:
+            self._call("LiteRtGetProfilerEvents", self._profiler, count, space)
+        return read_events(space.raw[: count.value * MAX_EVENT], count.value)
+
+
+def load_library() -> Any:
+    """Open the library of the LiteRT that is installed.
+
+    Raises:
+        WorkerError: there is none.
+    """
+    spec = importlib.util.find_spec("ai_edge_litert")
+    if spec is None or not spec.origin:
+        raise worker.WorkerError("no_runtime", "ModuleNotFoundError: ai_edge_litert")
+    try:
+        return ctypes.CDLL(str(Path(spec.origin).with_name("libLiteRt.so")))
+    except OSError as error:
+        raise worker.WorkerError("no_profiler", f"LiteRT without its library: {error}") from error
+
+
+def read_events(content: bytes, count: int) -> list[tuple[int, str, int, int]]:
+    """Return type, name, microseconds and node of each event.
+
+    Args:
+        content: The array as LiteRT wrote it; behind its end bytes of 255.
+        count: Number of events.
+
+    Raises:
+        WorkerError: the events look otherwise than they should.
+    """
+    if not count:
+        return []
+    written = len(content.rstrip(b"\xff"))
+    length = -(-(-(-written // 8) * 8) // count)
+    kinds = [_number(content, at * length + 8, 4) for at in range(count)]
+    is_known = set(kinds) <= EVENT_TYPES
+    if length % 8 or length < EVENT_HEAD + EVENT_TAIL or not is_known:
+        raise worker.WorkerError("no_profiler", "events of an unknown form: another LiteRT")
+    events = []
+    for order, kind in enumerate(kinds):
+        at = order * length
+        took = _number(content, at + 24, 8)
+        if kind == OPERATION or kind in IN_DELEGATE:
+            tag = ctypes.cast(_number(content, at, 8), ctypes.c_char_p).value or b""
+            node = _number(content, at + length - EVENT_TAIL, 8)
+            events.append((kind, tag.decode("utf-8", "replace"), took, node))
+    return events
+
+
+def _number(content: bytes, at: int, size: int) -> int:
+    return int.from_bytes(content[at : at + size], sys.byteorder)
+
+
+def in_parts(events: list[tuple[int, str, int, int]]) -> list[tuple[Kernel, float]]:
+    """Return the kernels; a delegate's numbers begin again with each part of the graph."""
+    inside = any(kind in IN_DELEGATE for kind, *_ in events)
+    found: list[tuple[Kernel, float]] = []
+    part, before = -1, None
+    for kind, tag, took, node in events:
+        if kind in IN_DELEGATE:
+            part += before is None or node <= before
+            before = node
+            found.append((Kernel(tag, "", None, part), took / 1e3))
+            continue
+        before = None
+        # A delegate that tells of its kernels is not counted a second time as a whole.
+        if not (inside and "delegate" in tag.lower()):
+            found.append((Kernel(tag, "", node, None), took / 1e3))
+    return found
+
+
+if __name__ == "__main__":
+    worker.main(profile)
