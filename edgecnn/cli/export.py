@@ -112,6 +112,18 @@ def _integer_options(parser: Parser) -> None:
         "float answers, no labels needed; give it many: --calibration-count 1000 (default: no "
         "training)",
     )
+    int8.add_argument(
+        "--per-tensor",
+        action="store_true",
+        help="let all weights of a layer share one scale, for accelerators that know none a "
+        "channel; costs accuracy (default: one scale a channel)",
+    )
+    int8.add_argument(
+        "--equalize",
+        action=argparse.BooleanOptionalAction,
+        help="first rescale channels, each layer's against the next one's, so that their weights "
+        "reach alike far: the same answers, kinder to --per-tensor (default: on with it, else off)",
+    )
 
 
 def _calibration_options(parser: Parser) -> None:
@@ -221,6 +233,8 @@ def _options(args: argparse.Namespace, schemes: tuple[Scheme, ...], look: Look) 
         ranges=args.ranges,
         rounding=args.rounding,
         qat=args.qat,
+        per_tensor=args.per_tensor,
+        equalize=args.equalize,
         mixed=args.mixed or args.all,
         max_drop=args.max_drop,
         seed=args.seed,
@@ -238,12 +252,18 @@ def _schemes(args: argparse.Namespace) -> tuple[Scheme, ...]:
 
 
 def _dropped(artifacts: list[Artifact], limit_points: float) -> list[str]:
-    """Say which files lost more than the limit, or could not be judged."""
+    """Say which files lost more than the limit, or could not be judged.
+
+    Without labels a changed answer counts as a lost one, as it does on the ladder.
+    """
     lines = []
     for artifact in artifacts:
         row = artifact.to_row()
-        if row["top1"] is None or row["float_top1"] is None:
-            lines.append(f"{artifact.path.name} has no labelled photos to be judged on")
+        if row["agreement_pct"] is None:
+            lines.append(f"{artifact.path.name} has no photos to be judged on")
+        elif row["top1"] is None or row["float_top1"] is None:
+            if (changed := 100 - row["agreement_pct"]) > limit_points:
+                lines.append(f"{artifact.path.name} changes {changed:.2f} % of the answers")
         elif (drop := 100 * (row["float_top1"] - row["top1"])) > limit_points:
             lines.append(f"{artifact.path.name} loses {drop:.2f} points of top-1")
     return lines

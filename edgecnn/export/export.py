@@ -103,6 +103,8 @@ def _exporter(checkpoint: Checkpoint, out: Path, options: Options) -> Exporter:
         rounding=options.rounding,
         ranges=options.ranges,
         onnx_form=options.onnx_form,
+        per_tensor=options.per_tensor,
+        equalize=options.equalizes,
     )
     runner = zoo.CheckpointRunner(checkpoint) if photos.judging else None
     photos, writers = _counted(options, photos, writers, runner)

@@ -54,7 +54,11 @@ _PACKAGES = ("edgecnn", "tensorflow", "keras", "tf2onnx", "onnx", "onnxruntime",
 
 
 class Exporter:
-    """What all files of one export share: the model, its photos and its answers."""
+    """What all files of one export share: the model, its photos and its answers.
+
+    Attributes:
+        shortfall: What to say of int8 files where no rung of the ladder was within the budget.
+    """
 
     def __init__(
         self,
@@ -69,6 +73,7 @@ class Exporter:
         self.photos, self.writers = photos, writers
         self.judging: Sequence[Example] = photos.judging
         self.reference: Array = np.zeros((0, len(card.classes)))
+        self.shortfall = ""
         if self.judging and runner is not None:
             self.reference, self.judging = evaluate.scores_of(runner, self.judging)
 
@@ -119,13 +124,20 @@ class Exporter:
             return rung_of(name, made, floats, self._judged, photo)
 
         calibration = self.photos.calibration
-        _, self.writers.plan = climb(
+        found, self.writers.plan = climb(
             rungs(self.writers),
             judge,
             limit_points=limit_points,
             record=self.out / LADDER_FILE,
-            key=f"{self.card.model_sha256} {calibration and calibration.hash} {formats}",
+            key=f"{self.card.model_sha256} {calibration and calibration.hash} {formats} "
+            f"{self.options.per_tensor} {self.options.equalizes} "
+            f"{self.options.io} {self.options.onnx_form} {_versions().get('edgecnn')} "
+            f"{self.card.preprocessing} {self.card.normalization}",
         )
+        if not found.reached:
+            self.shortfall = (
+                f"no rung keeps to {limit_points:g} points: the best is {found.best.to_text()}"
+            )
 
     def _trial(self, suffix: Format, scheme: Scheme) -> bytes:
         """Return a file that isn't kept."""
@@ -204,6 +216,8 @@ class Exporter:
         self, made: Quantized, about: FileMetadata, measured: Measured | None
     ) -> tuple[str, ...]:
         warnings = []
+        if self.shortfall and about.scheme in ("int8", "mixed"):
+            warnings.append(self.shortfall)
         if made.float_operations:
             warnings.append(f"computed in float: {', '.join(made.float_operations)}")
         if measured is not None and measured.agreement_pct < _LOW_AGREEMENT_PCT:

@@ -66,6 +66,14 @@ def export_foreign(model: Model, out: Path, options: Options) -> list[Artifact]:
             don't fit it, or int8 without photos.
         CheckFailed: a written file is not what its name says; it is not kept.
     """
+    if options.equalize:
+        raise InputError(
+            "channels of a foreign model can't be rescaled",
+            where="--equalize",
+            fix="leave it out, or export a checkpoint",
+        )
+    if options.per_tensor:
+        say("note: one scale for all weights of a layer, whose channels aren't equalized here")
     say(f"reading {model.path.name}")
     network = foreign.open_foreign(model.path, model.kind, size=model.size)
     normalization = _normalization(model, network)
@@ -85,6 +93,7 @@ def export_foreign(model: Model, out: Path, options: Options) -> list[Artifact]:
         rounding=options.rounding,
         ranges=options.ranges,
         onnx_form=options.onnx_form,
+        per_tensor=options.per_tensor,
         is_bgr=model.is_bgr,
     )
     return export_network(

@@ -16,6 +16,7 @@ from edgecnn.export.photos import Count, Wanted
 from edgecnn.quantize import SCHEMES
 from edgecnn.quantize.plan import Plan, Rounding
 from edgecnn.quantize.ranges import METHODS, Method
+from edgecnn.quantize.schemes import is_integer
 
 Array: TypeAlias = npt.NDArray[Any]
 
@@ -57,6 +58,10 @@ class Options:
             errors on the calibration photos; "nearest" is quicker.
         qat: Epochs of quantization-aware training of int8 files on the calibration photos; the
             ladder trains by itself, as its last rung.
+        per_tensor: Let the channels of an integer layer's weights share one scale, for
+            accelerators that know no other.
+        equalize: Rescale channels to even ranges before they become integers; None: where
+            they share one scale.
         seed: Of the draw of calibration photos.
         onnx_form: Of int8 ONNX files.
         mixed: Let operations without an int8 kernel stay in float; the file is called mixed.
@@ -74,6 +79,8 @@ class Options:
     ranges: Method = "minmax"
     rounding: Rounding = "compensated"
     qat: int = 0
+    per_tensor: bool = False
+    equalize: bool | None = None
     seed: int = 0
     onnx_form: OnnxForm = "qdq"
     mixed: bool = False
@@ -96,7 +103,19 @@ class Options:
             )
         if self.ranges not in METHODS:
             raise unknown("way to choose ranges", self.ranges, METHODS, where="--ranges")
+        self._refuse_without_integers()
         self._refuse_numbers()
+
+    def _refuse_without_integers(self) -> None:
+        if any(map(is_integer, self.schemes)):
+            return
+        for name in ("per_tensor", "equalize"):
+            if getattr(self, name):
+                raise InputError(
+                    f"no integer weights in {', '.join(self.schemes)} files",
+                    where=f"--{name.replace('_', '-')}",
+                    fix="add --int8 or --int16x8",
+                )
 
     def _refuse_numbers(self) -> None:
         if self.qat and "int8" not in self.schemes:
@@ -113,6 +132,11 @@ class Options:
                 where="--calibration-count",
                 fix="give a number above zero",
             )
+
+    @property
+    def equalizes(self) -> bool:
+        """Whether integer files get channels of even ranges."""
+        return self.per_tensor if self.equalize is None else self.equalize
 
     @property
     def wanted(self) -> Wanted:

@@ -24,6 +24,7 @@ from edgecnn.quantize import onnx as onnx_int8
 from edgecnn.quantize import tflite as tflite_int8
 from edgecnn.quantize import weight_only_onnx, weight_only_tflite
 from edgecnn.quantize.compensate import compensate
+from edgecnn.quantize.equalize import equalize
 from edgecnn.quantize.grid import input_grid
 from edgecnn.quantize.observe import settling_warning
 from edgecnn.quantize.onnx_integer_form import integer_form
@@ -55,6 +56,8 @@ class Writers:
         rounding: How weights in 8 or 4 bits become integers.
         ranges: How integer activations get their ranges.
         onnx_form: Of int8 ONNX files.
+        per_tensor: Whether the channels of an integer layer's weights share one scale.
+        equalize: Whether integer files get channels of even ranges first, by rescaling.
         unsettled: What to say of ranges that more photos would change, once the plan is made.
     """
 
@@ -64,6 +67,8 @@ class Writers:
     rounding: Rounding = "nearest"
     ranges: Method = "minmax"
     onnx_form: OnnxForm = "qdq"
+    per_tensor: bool = False
+    equalize: bool = False
     unsettled: str | None = dataclasses.field(default=None, init=False)
     _weight_plans: dict[int, Plan] = dataclasses.field(default_factory=dict, init=False)
 
@@ -128,10 +133,14 @@ class Writers:
         takes over the difference; where there is none, the graph normalizes in integers.
         """
         model = fold_batch_norm(self.model, start=NORMALIZE_LAYER)
-        if self.normalization.is_scalar:
-            return freeze(model), self.normalization
-        folded = fold_channels(model, self.normalization)
-        return (freeze(model), folded) if folded else (self._pixels, _PIXELS)
+        wanted: Normalization | None = self.normalization
+        if not self.normalization.is_scalar:
+            wanted = fold_channels(model, self.normalization)
+        if wanted is None:
+            model, wanted = fold_batch_norm(self.model), _PIXELS
+        if self.equalize:
+            model = equalize(model, map(wanted.apply, self.photos()))
+        return freeze(model), wanted
 
     def _int8(self, suffix: Format, io: Io) -> Quantized:
         if suffix == "tflite":
@@ -167,7 +176,15 @@ class Writers:
         grid, shift = input_grid(self._normalized[1])
         seen = tflite_int8.observe(self.float_tflite, self.inputs(), method=ranges).tensors
         self.unsettled = settling_warning(seen)
-        plan = make_plan(self.float_tflite, seen, input_grid=grid, input_shift=shift, bits=bits)
+        plan = make_plan(
+            self.float_tflite,
+            seen,
+            input_grid=grid,
+            input_shift=shift,
+            bits=bits,
+            per_tensor=self.per_tensor,
+        )
+        plan = dataclasses.replace(plan, equalized=self.equalize)
         plan = plan.in_float(in_float, why="sensitive: float keeps the drop within the budget")
         if rounding == "nearest":
             return plan

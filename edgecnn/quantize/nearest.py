@@ -18,7 +18,9 @@ from edgecnn.quantize.tflite_layer import Layer
 Array: TypeAlias = npt.NDArray[Any]
 
 
-def round_nearest(layer: Layer, *, input_grid: Grid, mean: Array, shift: float) -> Rounded:
+def round_nearest(
+    layer: Layer, *, input_grid: Grid, mean: Array, shift: float, per_tensor: bool = False
+) -> Rounded:
     """Round a layer's weights and correct its bias.
 
     Args:
@@ -26,9 +28,10 @@ def round_nearest(layer: Layer, *, input_grid: Grid, mean: Array, shift: float) 
         input_grid: Of its input.
         mean: Its mean input over the calibration photos, the tensor's own shape.
         shift: What the grid's real values exceed the true ones by.
+        per_tensor: Let all channels share one scale.
     """
     bias = layer.bias - shift * layer.sum_of_weights()
-    scales = layer.scales(input_grid, bias)
+    scales = layer.scales(input_grid, bias, per_tensor=per_tensor)
     integers = round_weights(layer.weights, scales, layer.axis)
     error = rounding_error(layer.weights, integers, scales, layer.axis)
     shifted = expected_shift(layer, error, (mean + shift).astype(np.float32))

@@ -29,7 +29,7 @@ class Integers:
 
     Attributes:
         weights: int8, the shape of the float ones.
-        scales: [channels], float32.
+        scales: [channels], float32, or [1] where all share one.
         axis: The channels' axis of the weights.
         bias: [channels], int32, on a grid of input scale times weight scale.
     """
@@ -53,32 +53,44 @@ def follow(node: Any, weights: Array, rounded: Rounded, grid: Grid) -> Integers 
     integers = in_onnx_layout(node, rounded.weights)
     if not fits(dataclasses.replace(rounded, weights=integers), weights, axis):
         return None
-    scales = np.broadcast_to(rounded.scales, weights.shape[axis]).copy()
-    return Integers(integers, scales, axis, round_bias(rounded.bias, grid.scale, scales))
+    bias = round_bias(rounded.bias, grid.scale, rounded.scales)
+    return Integers(integers, rounded.scales, axis, bias)
 
 
 def round_layer(
-    node: Any, weights: Array, bias: Array | None, *, grid: Grid, mean: Array, shift: float
+    node: Any,
+    weights: Array,
+    bias: Array,
+    *,
+    grid: Grid,
+    mean: Array,
+    per_tensor: bool = False,
 ) -> Integers:
     """Round a Conv or a Gemm to the nearest.
 
     Args:
         node: The operation.
         weights: As the node has them.
-        bias: [channels] or None.
+        bias: [channels], on which the input's grid was taken into account.
         grid: Of the layer's input.
-        mean: The layer's mean input over the calibration photos.
-        shift: What the input grid's real values exceed the true ones by.
+        mean: The layer's mean input over the calibration photos, as the grid has it.
+        per_tensor: Let all channels share one scale.
     """
     axis = channel_axis(node)
-    bias = np.zeros(weights.shape[axis]) if bias is None else bias.astype(np.float64)
-    others = tuple(i for i in range(weights.ndim) if i != axis)
-    bias = bias - shift * weights.sum(axis=others, dtype=float)
     scales = weight_scales(weights, bias, grid.scale, axis)
+    scales = scales.max(keepdims=True) if per_tensor else scales
     integers = round_weights(weights, scales, axis)
     error = rounding_error(weights, integers, scales, axis)
-    bias = bias - _expected(node, error, (mean + shift).astype(np.float32))
+    bias = bias - _expected(node, error, mean.astype(np.float32))
     return Integers(integers, scales, axis, round_bias(bias, grid.scale, scales))
+
+
+def shifted_bias(node: Any, weights: Array, bias: Array | None, shift: float) -> Array:
+    """Return [channels], float64: a bias that takes back a constant shift of the input."""
+    axis = channel_axis(node)
+    others = tuple(i for i in range(weights.ndim) if i != axis)
+    plain = np.zeros(weights.shape[axis]) if bias is None else bias.astype(np.float64)
+    return np.asarray(plain - shift * weights.sum(axis=others, dtype=float))
 
 
 def channel_axis(node: Any) -> int:

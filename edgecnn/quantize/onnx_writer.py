@@ -14,7 +14,7 @@ from edgecnn.core.artifact import Io
 from edgecnn.quantize.grid import PROBABILITY, SIGNED_UNIT, Grid, activation_grid
 from edgecnn.quantize.observe import Observed
 from edgecnn.quantize.onnx_graph import constants_of
-from edgecnn.quantize.onnx_layer import Integers, channel_axis, follow, round_layer
+from edgecnn.quantize.onnx_layer import Integers, follow, round_layer, shifted_bias
 from edgecnn.quantize.twins import Decided
 from edgecnn.runtime.onnx_integer import INTEGER_OPERATIONS
 
@@ -126,12 +126,10 @@ class Writer:
         weights = self.constants.get(node.input[1])
         if weights is None or not self.input_shift:
             return
-        axis = channel_axis(node)
-        others = tuple(i for i in range(weights.ndim) if i != axis)
-        shift = self.input_shift * weights.sum(axis=others, dtype=float)
-        bias = self.constants[node.input[2]] if len(node.input) > 2 else np.zeros(len(shift))
         name = f"{node.output[0]}/bias"
-        self.constants[name] = (bias - shift).astype(np.float32)
+        bias = self.constants[node.input[2]] if len(node.input) > 2 else None
+        shifted = shifted_bias(node, weights, bias, self.input_shift)
+        self.constants[name] = shifted.astype(np.float32)
         node.input[:] = [*node.input[:2], name]
 
     def _float_of(self, name: str) -> str:
@@ -291,20 +289,26 @@ class Writer:
 
     def _quantize_layer(self, node: Any) -> None:
         source = node.input[0]
-        layer = self._decided_layer(node) or round_layer(
-            node,
-            self.constants[node.input[1]],
-            self.constants[node.input[2]] if len(node.input) > 2 else None,
-            grid=self.grids[source],
-            mean=self.observed[source].mean,
-            shift=self.input_shift if source in self.pixels else 0.0,
-        )
+        layer = self._decided_layer(node) or self._rounded_layer(node)
         unsigned = (layer.weights.astype(np.int16) + _UNSIGNED).astype(np.uint8)
         points = np.full(len(layer.scales), _UNSIGNED, np.uint8)
         self._constant(node, 1, (unsigned, layer.scales, points), layer.axis)
         steps = self.grids[source].scale * layer.scales.astype(np.float64)
         zeros = np.zeros(len(steps), np.int32)
         self._constant(node, 2, (layer.bias, steps.astype(np.float32), zeros), 0)
+
+    def _rounded_layer(self, node: Any) -> Integers:
+        source, weights = node.input[0], self.constants[node.input[1]]
+        bias = self.constants[node.input[2]] if len(node.input) > 2 else None
+        shift = self.input_shift if source in self.pixels else 0.0
+        return round_layer(
+            node,
+            weights,
+            shifted_bias(node, weights, bias, shift),
+            grid=self.grids[source],
+            mean=self.observed[source].mean + shift,
+            per_tensor=self.decided.per_tensor,
+        )
 
     def _decided_layer(self, node: Any) -> Integers | None:
         decision = self.decided.layers.get(node.output[0])
@@ -316,7 +320,10 @@ class Writer:
     def _constant(self, node: Any, position: int, arrays: tuple[Array, ...], axis: int) -> None:
         base = f"{node.output[0]}/{'weights' if position == 1 else 'bias'}"
         parts = [f"{base}/{part}" for part in ("integers", "scales", "zero_points")]
-        for part, array in zip(parts, arrays, strict=True):
+        integers, *grid = arrays
+        if len(grid[0]) == 1:  # one for the tensor: numbers, not lists of one
+            grid = [array.reshape(()) for array in grid]
+        for part, array in zip(parts, (integers, *grid), strict=True):
             self._add(part, array)
         self.nodes.append(helper.make_node("DequantizeLinear", parts, [base], base, axis=axis))
         if position == len(node.input):

@@ -91,12 +91,17 @@ class Plan:
         input: Name of the input.
         input_shift: What the input grid's real values exceed the true ones by (half a pixel
             step where the true zero point is no integer).
+        per_tensor: Whether the channels of a layer's weights share one scale.
+        equalized: Whether the float file's channels were rescaled to even ranges; see
+            `edgecnn.quantize.equalize`.
     """
 
     tensors: dict[str, Tensor]
     layers: dict[str, Layer]
     input: str
     input_shift: float = 0.0
+    per_tensor: bool = False
+    equalized: bool = False
 
     def in_float(self, names: Iterable[str], *, why: str) -> Plan:
         """Return the plan with some operations in float, for a reason."""
@@ -117,6 +122,8 @@ class Plan:
             "schema": SCHEMA,
             "input": self.input,
             "input_shift": self.input_shift,
+            "per_tensor_weights": self.per_tensor,
+            "equalized": self.equalized,
             "tensors": {name: _tensor_row(tensor) for name, tensor in self.tensors.items()},
             "layers": {name: _layer_row(layer) for name, layer in self.layers.items()},
         }

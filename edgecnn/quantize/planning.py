@@ -35,6 +35,7 @@ def make_plan(
     input_grid: Grid,
     input_shift: float = 0.0,
     bits: int = 8,
+    per_tensor: bool = False,
 ) -> Plan:
     """Return the plan of an integer file, weights rounded to the nearest.
 
@@ -46,6 +47,7 @@ def make_plan(
             step where the true zero point is no integer); the first layer's bias takes it
             up, exactly but for the zero padding at the border.
         bits: Of the activations, 8 or 16; weights have 8.
+        per_tensor: Let the channels of a layer's weights share one scale.
     """
     model = read(float_file)
     graph = model.subgraphs[0]
@@ -71,8 +73,10 @@ def make_plan(
                 input_grid=grids[weighted.data],
                 mean=observed[name_of(graph.tensors[weighted.data])].mean,
                 shift=input_shift if weighted.data in pixels else 0.0,
+                per_tensor=per_tensor,
             )
-            layer = dataclasses.replace(layer, rounding="nearest", rounded=rounded)
+            why = f"{layer.why}, one scale for all weights" if per_tensor else layer.why
+            layer = dataclasses.replace(layer, why=why, rounding="nearest", rounded=rounded)
         layers[name] = layer
     return Plan(
         tensors={
@@ -82,6 +86,7 @@ def make_plan(
         layers=layers,
         input=name_of(graph.tensors[graph.inputs[0]]),
         input_shift=input_shift,
+        per_tensor=per_tensor,
     )
 
 

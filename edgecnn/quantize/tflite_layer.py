@@ -100,12 +100,19 @@ class Layer:
         others = tuple(i for i in range(self.weights.ndim) if i != self.axis)
         return np.asarray(self.weights.sum(axis=others, dtype=float))
 
-    def scales(self, input_grid: Grid, bias: Array) -> Array:
-        """Return the weights' scales: [channels], or [1] where a kernel knows one for all."""
+    def scales(self, input_grid: Grid, bias: Array, *, per_tensor: bool = False) -> Array:
+        """Return the weights' scales: [channels], or [1] where a kernel knows one for all.
+
+        Args:
+            input_grid: Of the layer's input.
+            bias: [channels], which has to fit as well.
+            per_tensor: Let all channels share the largest of their scales.
+        """
         if self._places.axis is None:
             return weight_scales(self.weights.reshape(1, -1), None, input_grid.scale, 0)
         step, bits = input_grid.scale, input_grid.bits
-        return weight_scales(self.weights, bias, step, self.axis, input_bits=bits)
+        scales = weight_scales(self.weights, bias, step, self.axis, input_bits=bits)
+        return scales.max(keepdims=True) if per_tensor else scales
 
     def window(self, size: tuple[int, int]) -> Window:
         """Return where a convolution looks in an input of this height and width."""
@@ -122,9 +129,8 @@ class Layer:
         """Replace weights and bias by integers."""
         scales = rounded.scales
         points = np.zeros(len(scales), np.int64)
-        self._replace(
-            self._places.weights, rounded.weights, quantization(scales, points, self.axis)
-        )
+        axis = self.axis if len(scales) > 1 else 0
+        self._replace(self._places.weights, rounded.weights, quantization(scales, points, axis))
         step, bits = input_grid.scale, input_grid.bits
         whole = round_bias(rounded.bias, step, scales, input_bits=bits)
         steps = (step * scales.astype(np.float64)).astype(np.float32)

@@ -31,10 +31,12 @@ class Decided:
     Attributes:
         grids: Of activations.
         layers: Of operations, by the name of their output; weights still in TFLite's layout.
+        per_tensor: Whether the channels of a layer's weights share one scale.
     """
 
     grids: Mapping[str, Grid]
     layers: Mapping[str, Layer]
+    per_tensor: bool = False
 
 
 NOTHING = Decided({}, {})
@@ -63,7 +65,7 @@ def translate(plan: Plan, ours: Mapping[str, Array], others: Mapping[str, Array]
         layer = next((one for one in weighted if one.rounding), None) or next(iter(weighted), None)
         if layer is not None:
             layers[name] = layer
-    return Decided(grids, layers)
+    return Decided(grids, layers, plan.per_tensor)
 
 
 def fits(rounded: Rounded, weights: Array, axis: int) -> bool:
@@ -73,7 +75,9 @@ def fits(rounded: Rounded, weights: Array, axis: int) -> bool:
     shape = [1] * weights.ndim
     shape[axis] = -1
     error = rounded.weights * rounded.scales.reshape(shape) - weights
-    return bool(np.linalg.norm(error) <= _LARGEST_ERROR * np.linalg.norm(weights))
+    # Where one scale serves channels of very different ranges, a step is large for most of them.
+    step = np.linalg.norm(np.broadcast_to(rounded.scales.reshape(shape), weights.shape))
+    return bool(np.linalg.norm(error) <= _LARGEST_ERROR * np.linalg.norm(weights) + step)
 
 
 def _sign(value: Array) -> Array:

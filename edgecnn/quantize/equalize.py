@@ -1,0 +1,181 @@
+"""Cross-layer equalization: the same function, with weights whose channels reach alike far.
+
+Where all channels of a layer share one scale, the integers of a channel of small weights
+are few or none. What one layer makes larger the next can make smaller, so each channel gets
+the factor that brings its weights before and after to even ranges.
+
+Source: Nagel et al. 2019, arXiv:1906.04721, section 4.1: there one layer writes a channel
+and one reads it; here any number, as on a residual stream.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, TypeAlias
+
+import keras
+import numpy as np
+import numpy.typing as npt
+
+from edgecnn.quantize.channels import Cap, Channels, Part, scalable_channels
+
+Array: TypeAlias = npt.NDArray[Any]
+Factors: TypeAlias = dict[int, Array]
+"""Of each group, one a channel."""
+
+_SWEEPS = 200
+_SETTLED = 1e-3
+# Photos that were not seen reach further than those that were: below a cap this stays free.
+_HEADROOM = 1.25
+# A channel that is silent on the photos may speak on others: it counts as reaching this share.
+_SILENT = 0.05
+_BATCH = 8
+
+
+def equalize(model: keras.Model, inputs: Iterable[Array] | None = None) -> keras.Model:
+    """Return a network of the same answers, whose weights' channels have even ranges.
+
+    Args:
+        model: A functional model, batch norms folded; is left as it is.
+        inputs: Photos as the model takes them, [1, H, W, C] float32 each. Channels that stay
+            well below ReLU6's six on all of them may be scaled as far as they stay there;
+            None: channels that ReLU6 cuts aren't scaled, and the answers are exactly the same
+            but for rounding of floats.
+    """
+    channels = scalable_channels(model)
+    bounds = {} if inputs is None else _bounds(model, channels.caps, inputs)
+    free = channels.exact if inputs is None else channels.sizes
+    parts = {part: _reach(model, part) for part in channels.parts if not part.is_bias}
+    return rescaled(model, channels, _even(free, parts, bounds))
+
+
+def rescaled(model: keras.Model, channels: Channels, factors: Mapping[int, Array]) -> keras.Model:
+    """Return a copy of a network whose channels are multiplied by factors.
+
+    Args:
+        model: The network.
+        channels: Its groups.
+        factors: Above zero, one a channel of each group; others stay.
+    """
+    copy = keras.models.clone_model(model)
+    copy = keras.Model(copy.input, copy.output, name=model.name)
+    by_layer: dict[str, list[Part]] = {}
+    for part in channels.parts:
+        by_layer.setdefault(part.layer, []).append(part)
+    for layer in model.layers:
+        weights = layer.get_weights()
+        for part in by_layer.get(layer.name, ()):
+            values = weights[part.position]
+            weights[part.position] = (values * _gain(part, values.shape, factors)).astype(
+                values.dtype
+            )
+        if weights:
+            copy.get_layer(layer.name).set_weights(weights)
+    return copy
+
+
+def _gain(part: Part, shape: tuple[int, ...], factors: Mapping[int, Array]) -> Array:
+    """Return what an array is multiplied by, to be broadcast."""
+    gain = np.ones(shape[-2:] if part.is_depthwise else shape[-1:])
+    if part.writes is not None and part.writes in factors:
+        gain = _repeated(factors[part.writes], gain.size).reshape(gain.shape)
+    if part.reads is not None and part.reads in factors:
+        gain = gain / _repeated(factors[part.reads], shape[-2])[:, None]
+    return gain
+
+
+def _repeated(factors: Array, size: int) -> Array:
+    """Return a group's factors for a flattened tensor, which has its channels again and again."""
+    return np.tile(factors, size // len(factors))
+
+
+def _reach(model: keras.Model, part: Part) -> Array:
+    """Return [inputs, outputs]: the largest weight between them; of a depthwise kernel [C, M]."""
+    values = np.abs(model.get_layer(part.layer).get_weights()[part.position].astype(np.float64))
+    return np.asarray(values.max(axis=tuple(range(values.ndim - 2))))
+
+
+def _even(
+    sizes: Mapping[int, int],
+    parts: Mapping[Part, Array],
+    bounds: Mapping[int, tuple[Array, Array]],
+) -> Factors:
+    """Return the factors that bring ranges before and after to balance, group by group."""
+    logs = {group: np.zeros(size) for group, size in sizes.items()}
+    for _ in range(_SWEEPS):
+        largest = 0.0
+        for group, own in logs.items():
+            factors = {other: np.exp(values) for other, values in logs.items()}
+            step = _step(group, len(own), parts, factors)
+            wanted = own + step - step.mean() * (group not in bounds)
+            if group in bounds:
+                wanted = wanted.clip(*bounds[group])
+            largest = max(largest, float(np.abs(wanted - own).max()))
+            logs[group] = wanted
+        if largest < _SETTLED:
+            break
+    return {group: np.exp(values) for group, values in logs.items()}
+
+
+def _step(group: int, size: int, parts: Mapping[Part, Array], factors: Factors) -> Array:
+    """Return [size]: the logarithm of what balances a group's channels now."""
+    writing = [_ranges(p, a, factors, size, 1) for p, a in parts.items() if p.writes == group]
+    reading = [_ranges(p, a, factors, size, 0) for p, a in parts.items() if p.reads == group]
+    step = (_mean_log(reading) - _mean_log(writing)) / 2
+    return np.where(np.isfinite(step), step, 0.0)
+
+
+def _ranges(part: Part, reach: Array, factors: Factors, size: int, axis: int) -> Array:
+    """Return [size]: the largest weight of each of a group's channels, of the layer's largest."""
+    scaled = reach * _gain(part, reach.shape, factors)
+    is_single = axis == 1 and part.is_depthwise
+    ends = scaled if is_single else scaled.max(axis=1 - axis)
+    return np.asarray(ends.reshape(-1, size).max(axis=0) / max(scaled.max(), 1e-30))
+
+
+def _mean_log(ranges: list[Array]) -> Array:
+    """Return [C]: the mean logarithm over layers, of those where a channel has weights at all."""
+    stacked = np.stack(ranges)
+    alive = stacked > 0
+    logs = np.log(np.where(alive, stacked, 1.0)).sum(axis=0)
+    return np.where(alive.any(axis=0), logs / np.maximum(alive.sum(axis=0), 1), np.nan)
+
+
+def _bounds(
+    model: keras.Model, caps: Iterable[Cap], inputs: Iterable[Array]
+) -> dict[int, tuple[Array, Array]]:
+    """Return the logarithms of the least and the largest factor of each capped group's channels."""
+    caps = list(caps)
+    bounds: dict[int, tuple[Array, Array]] = {}
+    for cap, peak in zip(caps, _peaks(model, caps, inputs), strict=True):
+        room = cap.limit / (_HEADROOM * np.maximum(peak, _SILENT * cap.limit))
+        is_free = room > 1
+        high = np.where(is_free, np.log(room), 0.0)
+        low = np.where(is_free, -np.inf, 0.0)
+        before = bounds.get(cap.group, (low, high))
+        bounds[cap.group] = np.maximum(low, before[0]), np.minimum(high, before[1])
+    return bounds
+
+
+def _peaks(model: keras.Model, caps: list[Cap], inputs: Iterable[Array]) -> list[Array]:
+    """Return the largest value of each channel of each cap's output on any of the photos."""
+    if not caps:
+        return []
+    watching = keras.Model(model.input, [cap.tensor for cap in caps])
+    peaks = [np.zeros(cap.tensor.shape[-1]) for cap in caps]
+    for batch in _batches(inputs):
+        for place, value in enumerate(watching(batch, training=False)):
+            highest = np.asarray(value).max(axis=tuple(range(len(value.shape) - 1)))
+            peaks[place] = np.maximum(peaks[place], highest)
+    return peaks
+
+
+def _batches(inputs: Iterable[Array]) -> Iterator[Array]:
+    batch: list[Array] = []
+    for value in inputs:
+        batch.append(value)
+        if len(batch) == _BATCH:
+            yield np.concatenate(batch)
+            batch = []
+    if batch:
+        yield np.concatenate(batch)
