@@ -37,10 +37,16 @@ class Graph:
 
     def graph_def(self) -> Any:
         """Return what leads to the output."""
+        needed, waiting = set[str](), [self.output, self.input]
+        while waiting:
+            name = waiting.pop()
+            if name not in needed:
+                needed.add(name)
+                waiting += map(_bare, self.nodes[name].input)
         graph = tf.compat.v1.GraphDef()
-        graph.node.extend(self.nodes.values())
+        graph.node.extend(node for name, node in self.nodes.items() if name in needed)
         graph.versions.CopyFrom(self.versions)
-        return tf.compat.v1.graph_util.extract_sub_graph(graph, [self.output, self.input])
+        return graph
 
     def readers(self, name: str) -> list[Any]:
         """Return the nodes that read a node's first output."""

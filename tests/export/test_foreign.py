@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -127,6 +129,16 @@ def test_such_files_verify_against_each_other(files, photo_folder, tmp_path) -> 
         paths, Photos(source=str(photo_folder)), against=None, limits=Limits(min_agreement_pct=90)
     )
     assert parity.passed
+
+
+def test_a_command_says_what_it_does_and_nothing_of_frameworks(
+    files, photo_folder, tmp_path
+) -> None:
+    words = ["export", files / "net.keras", "--int8", "--rounding", "nearest", "--out", tmp_path]
+    words += ["--normalize", "[-1,1]", "--calibration", photo_folder]
+    command = [sys.executable, "-m", "edgecnn", *map(str, words)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert [line.split()[0] for line in done.stderr.splitlines()] == ["reading", "note:", "note:"]
 
 
 @pytest.fixture(scope="module")
