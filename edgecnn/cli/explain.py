@@ -75,6 +75,12 @@ def explain_options(parser: Parser) -> None:
         metavar="HOW",
         help="how weights become integers: compensated (default) or nearest (quick)",
     )
+    int8(
+        "--per-op",
+        type=Path,
+        metavar="JSON",
+        help="times of its operations, from `bench --per-op` (default: measured here, in seconds)",
+    )
     int8("--seed", type=whole(0), default=0, metavar="N", help="of their draw (default: 0)")
 
 
@@ -86,7 +92,8 @@ def explain(args: argparse.Namespace) -> Outcome:
     of the first answer over the second moves, on the half of the photos where it is small.
     Then the answers that change; the ratio of signal to error (SQNR) of its output, in the
     whole file and alone; values cut off by its range; and how unequal the ranges of its
-    weights' channels are. The noisiest layers are then left in float, to see how many answers
+    weights' channels are; beside its share of the multiplications and of the file's time. The
+    noisiest layers are then left in float, to see how many answers
     still change: that is the first line.
 
     Example: edgecnn explain run/ --kind layers --out layers.svg
@@ -109,6 +116,7 @@ def explain(args: argparse.Namespace) -> Outcome:
         calibration_count=args.calibration_count,
         rounding=args.rounding,
         seed=args.seed,
+        times=args.per_op,
     )
     noise = explain_layers(args.model, question)
     if args.out is not None:

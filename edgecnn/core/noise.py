@@ -32,6 +32,8 @@ class LayerNoise:
         flips: Photos of `Noise.n_alone` whose answer changes then.
         weight_spread: Largest range of a channel's weights over the smallest; dead channels
             don't count, and it is none without weights.
+        ms: Time that it takes in one inference of the file; none where that wasn't measured,
+            or nothing runs for it.
     """
 
     name: str
@@ -49,6 +51,7 @@ class LayerNoise:
     noise: float
     flips: int
     weight_spread: float | None
+    ms: float | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -80,6 +83,8 @@ class Noise:
         layers: In the network's order.
         relief: The noisiest few in float; none where that was not tried.
         advice: What in the float network integers do badly, a sentence each.
+        timed: Where the layers' times come from; empty where there are none.
+        operations_ms: Time of all operations of the file, with those that are no layer's.
     """
 
     SCHEMA: ClassVar[str] = "edgecnn/layers/1"
@@ -93,6 +98,14 @@ class Noise:
     layers: tuple[LayerNoise, ...]
     relief: Relief | None = None
     advice: tuple[str, ...] = ()
+    timed: str = ""
+    operations_ms: float | None = None
+
+    def time_share(self, layer: LayerNoise) -> float | None:
+        """Return a layer's share of the time of all operations, 0..1; None where unknown."""
+        return (
+            layer.ms / self.operations_ms if self.operations_ms and layer.ms is not None else None
+        )
 
     @property
     def macs(self) -> int:

@@ -4,31 +4,36 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy.typing as npt
 
-from edgecnn import data
+from edgecnn import bench, data
 from edgecnn.core import checkpoint as checkpoints
 from edgecnn.core import files, schema
 from edgecnn.core.catalogue import read_catalogue
 from edgecnn.core.errors import InputError
 from edgecnn.core.image import Preprocessing
+from edgecnn.core.measurement import Measurement
 from edgecnn.core.noise import Noise
+from edgecnn.explain.timing import read_times, with_times
 from edgecnn.flows.needs import needs
 
 if TYPE_CHECKING:
     from edgecnn.core.checkpoint import Card
     from edgecnn.data import Example
     from edgecnn.export.options import Decided
-    from edgecnn.quantize.plan import Rounding
+    from edgecnn.quantize.plan import Plan, Rounding
 
 Array: TypeAlias = npt.NDArray[Any]
 
 # Of an export, which shouldn't wait for an explanation: noise settles on few photos.
 _EXPORT_PHOTOS, _EXPORT_DETAILED = 200, 16
+# Shares of the time settle sooner than the time itself.
+_QUICK = bench.Protocol(seconds=0.5, warmup_seconds=0.2, per_op=True)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -44,6 +49,7 @@ class Question:
         calibration_count: Photos that set them.
         rounding: How weights become integers.
         seed: Of the draw of calibration photos.
+        times: A benchmark's JSON with times of operations; None: measured here and now.
     """
 
     data: str | None = None
@@ -54,6 +60,7 @@ class Question:
     calibration_count: int = 200
     rounding: Rounding = "compensated"
     seed: int = 0
+    times: Path | None = None
 
 
 def explain_layers(path: Path, question: Question) -> Noise:
@@ -69,6 +76,8 @@ def explain_layers(path: Path, question: Question) -> Noise:
     """
     found = checkpoints.read(path)
     card = found.card
+    file = f"{card.name}-int8.tflite"
+    given = None if question.times is None else read_times(question.times, file=file)
     examples, about = _examples(card, question)
     with needs("explaining layers", "train"):
         from edgecnn import zoo
@@ -82,13 +91,25 @@ def explain_layers(path: Path, question: Question) -> Noise:
     )
     plan = writers.plan
     judging = writers.calibrated(_pixels(examples, card.preprocessing))
-    return measure(
+    noise = measure(
         writers.float_tflite,
         plan,
         Photos(judging.inputs, about=about, detailed=question.detailed),
-        file=f"{card.name}-int8.tflite",
+        file=file,
         replan=lambda names: writers.planned(writers.rounding, writers.ranges, in_float=names),
     )
+    row = given or _timed_here(writers.float_tflite, plan, file)
+    # A machine whose runtime has no profiler explains all but the times.
+    return with_times(noise, row) if row.per_op else noise
+
+
+def _timed_here(float_file: bytes, plan: Plan, file: str) -> Measurement:
+    from edgecnn.quantize.tflite import quantize
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / file
+        path.write_bytes(quantize(float_file, plan, io="int8").content)
+        return bench.measure(path, protocol=_QUICK)
 
 
 def prospects(arch: str) -> str | None:

@@ -28,6 +28,7 @@ _UNSAFE = re.compile(
 
 # Between two parts of a name, but not within an entity such as ``&#x27;``.
 _JOINT = re.compile(r"(?<=\w)([-_])(?=\w)")
+_BEFORE_UNIT = re.compile(r"(?<=\d) (?=%|(?:m?s|[kMG]?B|dB|points?)\b)")
 
 
 def escape(text: str) -> Html:
@@ -56,8 +57,13 @@ def named(text: str) -> Html:
 
 
 def breakable(text: str) -> Html:
-    """Return text in which long file names may break where their parts do."""
-    return Html(_JOINT.sub(r"\1<wbr>", escape(text)))
+    """Return text in which long file names may break where their parts do, and figures not."""
+    return Html(_JOINT.sub(r"\1<wbr>", escape(unbroken(text))))
+
+
+def unbroken(text: str) -> str:
+    """Return text that breaks between no figure and its unit."""
+    return _BEFORE_UNIT.sub("\u00a0", text)
 
 
 def join(*parts: str | Iterable[str]) -> Html:

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 
 from edgecnn.core.noise import LayerNoise, Noise
 from edgecnn.report import units
-from edgecnn.report.html import Html, join, named, tag
+from edgecnn.report.html import Html, breakable, join, named, tag
 from edgecnn.report.layers_svg import chart_of_page
 from edgecnn.report.layers_text import about, decibels, range_of, sentence
 
 _SHOWN = 12
-_COLUMNS = ("Layer", "Noise", "Flips alone", "SQNR", "Alone", "Cut off", "Range", "Spread", "MACs")
+_COLUMNS = ("Layer", "Noise", "Flips alone", "SQNR", "Alone", "Cut off", "Range", "Spread", "MACs",
+            "Time")  # fmt: skip
 
 
 def section(found: Sequence[Noise]) -> Html:
@@ -37,7 +38,7 @@ def _panel(noise: Noise) -> Html:
     return tag(
         "div",
         tag("h3", named(noise.file or "int8")),
-        tag("p", sentence(noise)),
+        tag("p", breakable(sentence(noise))),
         tag("figure", chart_of_page(noise), class_="scroll"),
         tag("p", about(noise), class_="soft small"),
         tag("ul", advice, class_="small soft") if advice else "",
@@ -51,7 +52,7 @@ def _table(noise: Noise) -> Html:
     noisy = [layer for layer in ranked if layer.noise][:_SHOWN]
     if not noisy:
         return Html("")
-    first, *others = _COLUMNS
+    first, *others = _COLUMNS if noise.timed else _COLUMNS[:-1]
     head = tag("tr", tag("th", first, scope="col", class_="left"), [
         tag("th", name, scope="col") for name in others
     ])  # fmt: skip
@@ -74,6 +75,7 @@ def _line(noise: Noise, layer: LayerNoise) -> Html:
         range_of(layer),
         units.NONE if spread is None else f"{units.times(spread)}×",
         units.share(layer.macs / noise.macs if noise.macs else None),
+        *([units.share(noise.time_share(layer))] if noise.timed else []),
     )
     name = tag("th", named(layer.label), tag("small", layer.operation.lower()), scope="row")
     return join(tag("tr", name, [tag("td", cell, class_="num") for cell in cells]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import typing
 from collections.abc import Callable, Iterator, Sequence
 from typing import Literal, TypeAlias
 
@@ -16,12 +17,13 @@ Anchor: TypeAlias = Literal["start", "middle", "end"]
 
 WIDTH = 960
 _LEFT, _RIGHT, _TOP = 56, 944, 26
-_PANELS = {"sqnr": 150, "share": 110, "macs": 70}
+_PANELS = {"sqnr": 150, "share": 110, "macs": 70, "time": 70}
 _GAP = 40
 _NAME_ABOVE = 5
 _WIDEST_BAR = 26.0
 # Of a name over its bar, about; more would run into the next.
 _LETTER = 6.2
+_ROW = 13.0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -77,12 +79,14 @@ class Chart:
 
 
 def draw(noise: Noise) -> Chart:
-    """Draw three panels over the same layers: signal to error, share of noise, of work."""
-    layers = [layer for layer in noise.layers if layer.noise or layer.macs]
+    """Draw panels over the same layers: signal to error, share of noise, of work, of time."""
+    layers = [layer for layer in noise.layers if layer.noise or layer.macs or layer.ms]
     across = _Across(len(layers))
     shapes: list[Shape] = []
     top = float(_TOP)
     for name, height in _PANELS.items():
+        if name == "time" and not noise.timed:
+            continue
         panel = _Panel(noise, layers, across, top, top + height)
         shapes += getattr(panel, name)()
         top += height + _GAP
@@ -136,15 +140,22 @@ class _Panel:
         shares = self.noise.shares
         yield from self._bars("share of the noise, %", [shares[x.label] for x in self.layers])
         up = self._up([shares[x.label] for x in self.layers])
-        for i, layer in enumerate(self.layers):
-            if layer.label in self.noise.loudest:
-                yield self._name(i, layer, up(100 * shares[layer.label]))
+        named = [(i, x) for i, x in enumerate(self.layers) if x.label in self.noise.loudest]
+        taken: list[Text] = []
+        # The tallest first: its name stands where it belongs, the others give way.
+        for i, layer in sorted(named, key=lambda each: -shares[each[1].label]):
+            taken.append(self._name(i, layer, up(100 * shares[layer.label]), taken))
+        yield from taken
 
     def macs(self) -> Iterator[Shape]:
         total = self.noise.macs or 1
         yield from self._bars(
             "share of the multiplications, %", [x.macs / total for x in self.layers]
         )
+
+    def time(self) -> Iterator[Shape]:
+        shares = [self.noise.time_share(x) or 0.0 for x in self.layers]
+        yield from self._bars("share of the time, %", shares)
 
     def _bars(self, title: str, shares: Sequence[float]) -> Iterator[Shape]:
         up = self._up(shares)
@@ -165,11 +176,21 @@ class _Panel:
         # Two values of one size: an axis from zero, never in equal ratios.
         return scale.from_zero([highest], start=self.bottom, end=self.top, ticks=3)
 
-    def _name(self, place: int, layer: LayerNoise, y: float) -> Text:
-        """Write a name over its bar, or beside it where it would leave the paper."""
-        x, half = self.across(place), len(layer.label) * _LETTER / 2
-        anchor: Anchor = "start" if x - half < _LEFT else "end" if x + half > _RIGHT else "middle"
-        return Text(x=x, y=y - _NAME_ABOVE, text=layer.label, role="label", anchor=anchor)
+    def _name(self, place: int, layer: LayerNoise, y: float, taken: Sequence[Text]) -> Text:
+        """Write a name over its bar, or where it neither leaves the paper nor meets another."""
+        x, anchors = self.across(place), typing.get_args(Anchor)
+        rows = [y - _NAME_ABOVE - up for up in (0.0, _ROW, 2 * _ROW, -_ROW, -2 * _ROW)]
+        places = [
+            Text(x=x, y=row, text=layer.label, role="label", anchor=anchor)
+            for row in rows
+            for anchor in ("middle", *anchors)
+        ]
+        inside = [
+            text for text in places if ends_of(text)[0] >= _LEFT and ends_of(text)[1] <= _RIGHT
+        ]
+        high = [text for text in inside if self.top <= text.y <= self.bottom]
+        free = (text for text in high if not any(_meet(text, other) for other in taken))
+        return next(free, next(iter(high or inside), places[0]))
 
     def _frame(self, title: str, up: Scale, text: Callable[[float], str]) -> Iterator[Shape]:
         yield Text(x=_LEFT, y=self.top - 9, text=title, role="label")
@@ -178,11 +199,26 @@ class _Panel:
             yield Text(x=_LEFT - 7, y=up(tick) + 4, text=text(tick), role="number", anchor="end")
 
 
+def ends_of(text: Text) -> tuple[float, float]:
+    """Return how far a text reaches across, about."""
+    width = len(text.text) * _LETTER
+    left = text.x - {"start": 0.0, "middle": width / 2, "end": width}[text.anchor]
+    return left, left + width
+
+
+def _meet(one: Text, other: Text) -> bool:
+    (left, right), (begin, end) = ends_of(one), ends_of(other)
+    return abs(one.y - other.y) < _ROW and left < end + _LETTER and begin < right + _LETTER
+
+
 def _tip(noise: Noise, layer: LayerNoise) -> str:
     """Return all that is known of a layer, in one line."""
+    time = noise.time_share(layer)
+    took = f", {units.share(time)} of the time" if time is not None else ""
+    work = units.share(layer.macs / noise.macs if noise.macs else None)
     return (
         f"{layer.label}: {units.share(noise.shares[layer.label])} of the noise, "
         f"{units.plural(layer.flips, 'flip')} alone, {decibels(layer.sqnr_db)} in the file, "
         f"{decibels(layer.sqnr_alone_db)} alone, "
-        f"{units.share(layer.macs / noise.macs if noise.macs else None)} of the multiplications"
+        f"{work} of the multiplications{took}"
     )

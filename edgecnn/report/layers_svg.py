@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Mapping
 
 from edgecnn.core.noise import Noise
-from edgecnn.report.html import Html, Value, tag
+from edgecnn.report.html import Html, Value, tag, unbroken
 from edgecnn.report.layers_chart import WIDTH, Bar, Chart, Dot, Line, Role, Shape, Text, draw
 from edgecnn.report.layers_text import about, sentence
 
@@ -27,6 +27,7 @@ HEAD = 76
 DOT = 2.8
 SOFT = "#5c646d"
 _LINE = 130  # letters
+_SMALL_LINE = 150
 _FONT = "Inter, 'Segoe UI', Roboto, 'Noto Sans', 'Liberation Sans', system-ui, sans-serif"
 
 
@@ -54,8 +55,8 @@ def layers_svg(noise: Noise) -> str:
 
 def heading(noise: Noise) -> tuple[str, str, str]:
     """Return what stands above a drawing of its own: two lines that say it, one on what."""
-    first, second, *_ = [*textwrap.wrap(sentence(noise), _LINE, max_lines=2), ""]
-    return first, second, textwrap.shorten(about(noise), _LINE, placeholder=" [...]")
+    first, second, *_ = [*textwrap.wrap(unbroken(sentence(noise)), _LINE, max_lines=2), ""]
+    return first, second, textwrap.shorten(about(noise), _SMALL_LINE, placeholder=" [...]")
 
 
 def chart_of_page(noise: Noise) -> Html:

@@ -60,13 +60,24 @@ def layers_table(noise: Noise) -> Table:
     found = new_table(
         "layer",
         "operation",
-        *(">MACs", ">noise", ">flips alone", ">SQNR", ">alone", ">cut off", ">range", ">spread"),
+        *(
+            ">MACs",
+            *([">time"] if noise.timed else []),
+            ">noise",
+            ">flips alone",
+            ">SQNR",
+            ">alone",
+            ">cut off",
+            ">range",
+            ">spread",
+        ),
     )
     for layer in noisy[:_SHOWN]:
         found.add_row(
             plain_text(layer.label),
             plain_text(layer.operation.lower().replace("_", " ")),
             units.share(layer.macs / noise.macs if noise.macs else None),
+            *([units.share(noise.time_share(layer))] if noise.timed else []),
             units.share(shares[layer.label]),
             units.count(layer.flips),
             decibels(layer.sqnr_db),
@@ -94,7 +105,8 @@ def range_of(layer: LayerNoise) -> str:
 def about(noise: Noise) -> str:
     """Say what was measured on what."""
     data = f" of {noise.data}" if noise.data else ""
+    times = f"; times: {noise.timed}" if noise.timed else ""
     return (
         f"{noise.file or 'int8'} against float on {units.plural(noise.n, 'photo')}{data}; "
-        f"each layer alone on {noise.n_alone:,} of them"
+        f"each layer alone on {noise.n_alone:,} of them{times}"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Iterable, Mapping
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 _WORST_CLASSES = 20
 _LONGEST = 20
+# Profilers count whole microseconds.
+_ROUGH_MS = 0.003
 
 
 def measurement_table(measurements: Iterable[Measurement]) -> Table:
@@ -86,6 +89,9 @@ def operations_total(row: Measurement, without: int) -> str:
         text += f" (of {about.runs:,} inferences, {100 * slower:+.0f} % with the profiler on)"
     if latency is not None:
         text += f"; one inference without it {units.milliseconds(latency.median)}"
+    times = [op.ms for op in row.per_op if op.ms is not None]
+    if times and statistics.median(times) < _ROUGH_MS:
+        text += "; most are about as short as the profiler's clock ticks (1 µs): rough shares"
     if without:
         text += f"; {without:,} more ran nothing: fused with others, or done at loading"
     return text

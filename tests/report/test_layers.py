@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 from pathlib import Path
 from xml.etree import ElementTree
@@ -13,7 +14,7 @@ from edgecnn.core import schema
 from edgecnn.core.errors import InputError
 from edgecnn.core.noise import Noise, Relief
 from edgecnn.report import Collected, collect, render
-from edgecnn.report.layers_chart import WIDTH, Bar, Text, draw
+from edgecnn.report.layers_chart import WIDTH, Bar, Text, draw, ends_of
 from edgecnn.report.layers_svg import layers_svg
 from edgecnn.report.layers_text import about, layers_table, sentence
 from tests.report.samples import layer, network
@@ -129,3 +130,43 @@ def test_what_others_read_is_passed_over_in_silence(tmp_path: Path) -> None:
     (tmp_path / "layers.json").write_text(schema.dumps(LOUD))
     (tmp_path / "plan.json").write_text('{"schema": "edgecnn/quantization-plan/1"}')
     assert collect([tmp_path]).notes == ()
+
+
+@pytest.mark.parametrize("place", [0, 5, 17])
+def test_names_of_neighbours_stand_clear_of_each_other(place: int) -> None:
+    layers = [layer(f"stage{i}_block0_depthwise", 0.1) for i in range(20)]
+    for i, noise in ((place, 1.0), (place + 1, 0.98), (place + 2, 0.99)):
+        layers[i] = dataclasses.replace(layers[i], noise=noise)
+    loud = dataclasses.replace(LOUD, layers=tuple(layers))
+    names = [t for t in draw(loud).shapes if isinstance(t, Text) and t.text in loud.loudest]
+    assert len(names) == 3
+    for one, other in itertools.combinations(names, 2):
+        (left, right), (begin, end) = ends_of(one), ends_of(other)
+        assert abs(one.y - other.y) >= 12 or right < begin or end < left
+    assert all(ends_of(name)[0] >= 0 and ends_of(name)[1] <= WIDTH for name in names)
+
+
+def timed() -> Noise:
+    layers = tuple(dataclasses.replace(one, ms=0.5 * i) for i, one in enumerate(LOUD.layers))
+    return dataclasses.replace(LOUD, layers=layers, timed="a.tflite in litert", operations_ms=4.0)
+
+
+def test_times_are_a_column_and_a_panel_where_they_were_measured() -> None:
+    columns = [str(column.header) for column in layers_table(timed()).columns]
+    assert columns[columns.index("MACs") + 1] == "time"
+    assert "25.0 %" in [str(cell) for cell in layers_table(timed()).columns[3].cells]
+    assert "share of the time, %" in layers_svg(timed())
+    assert about(timed()).endswith("; times: a.tflite in litert")
+    assert "12.5 % of the time" in layers_svg(timed())
+    assert '<th scope="col">Time</th>' in render(Collected(noises=(timed(),)))
+
+
+def test_without_times_nothing_speaks_of_them() -> None:
+    assert "share of the time" not in layers_svg(LOUD)
+    assert "time" not in [str(column.header) for column in layers_table(LOUD).columns]
+
+
+def test_a_figure_and_its_unit_stay_on_one_line() -> None:
+    page = render(Collected(noises=(LOUD,)))
+    assert "71.4\u00a0% of the noise" in page
+    assert "71.4\u00a0% of the noise" in layers_svg(LOUD)

@@ -9,6 +9,7 @@ import pytest
 from rich.console import Console
 
 from edgecnn.core.checkpoint import ClassScore
+from edgecnn.core.measurement import Measurement, OpTime, PerOpAbout
 from edgecnn.core.parity import Check
 from edgecnn.report import text
 from edgecnn.report.collect import Collected
@@ -118,3 +119,33 @@ def test_the_zoo_shows_costs_accuracy_with_its_source_and_licence() -> None:
     assert "75.1 (1)  good  pip" in lines[3]
     assert lines[4].split()[-3:] == ["good", "–", "–"]
     assert sources == ["  (1) a paper", "  (2) another paper"]
+
+
+def with_operations(*times_ms: float | None) -> Measurement:
+    operations = tuple(
+        OpTime(operation="CONV_2D", name=f"net/block{i}_1/convolution", output_shape=(1, 8, 8, 4),
+               dtype="int8", macs=2_000_000, kernel="GEMM" if ms else "", ms=ms, share=0.1)
+        for i, ms in enumerate(times_ms)
+    )  # fmt: skip
+    about = PerOpAbout(method="m", runs=50, plain_ms=2.0, inference_ms=2.2, residual_ms=0.05)
+    return dataclasses.replace(measurement(), per_op=operations, per_op_about=about)
+
+
+def test_operations_stand_longest_first_with_what_they_do_in_their_time() -> None:
+    table, total = operations_table(with_operations(0.5, 1.0, None))
+    assert [str(cell) for cell in table.columns[1].cells] == ["block1", "block0"]
+    assert [str(cell) for cell in table.columns[7].cells] == ["2.0", "4.0"]
+    assert total.startswith(
+        "2 operations: 1.50 ms, 0.0500 ms outside them (of 50 inferences, +10 %"
+    )
+    assert total.endswith("1 more ran nothing: fused with others, or done at loading")
+
+
+def test_many_operations_are_counted_below_the_longest() -> None:
+    table, _ = operations_table(with_operations(*[1.0] * 30))
+    assert str(list(table.columns[0].cells)[-1]) == "... and 10 shorter ones"
+
+
+def test_times_as_short_as_the_clock_are_called_rough() -> None:
+    assert "rough shares" in operations_table(with_operations(0.001, 0.001))[1]
+    assert "rough" not in operations_table(with_operations(0.1, 0.2))[1]
