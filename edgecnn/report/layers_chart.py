@@ -206,6 +206,11 @@ def ends_of(text: Text) -> tuple[float, float]:
     return left, left + width
 
 
+def _is_on_paper(text: Text) -> bool:
+    left, right = ends_of(text)
+    return left >= _LEFT and right <= _RIGHT
+
+
 def _meet(one: Text, other: Text) -> bool:
     (left, right), (begin, end) = ends_of(one), ends_of(other)
     return abs(one.y - other.y) < _ROW and left < end + _LETTER and begin < right + _LETTER

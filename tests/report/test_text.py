@@ -132,20 +132,18 @@ def with_operations(*times_ms: float | None) -> Measurement:
 
 
 def test_operations_stand_longest_first_with_what_they_do_in_their_time() -> None:
-    table, total = operations_table(with_operations(0.5, 1.0, None))
+    table, total = text.operations_table(with_operations(0.5, 1.0, None))
     assert [str(cell) for cell in table.columns[1].cells] == ["block1", "block0"]
     assert [str(cell) for cell in table.columns[7].cells] == ["2.0", "4.0"]
-    assert total.startswith(
-        "2 operations: 1.50 ms, 0.0500 ms outside them (of 50 inferences, +10 %"
-    )
+    assert total.startswith("2 operations: 1.50 ms, 0.0500 ms outside them (of 50 ")
     assert total.endswith("1 more ran nothing: fused with others, or done at loading")
 
 
 def test_many_operations_are_counted_below_the_longest() -> None:
-    table, _ = operations_table(with_operations(*[1.0] * 30))
+    table, _ = text.operations_table(with_operations(*[1.0] * 30))
     assert str(list(table.columns[0].cells)[-1]) == "... and 10 shorter ones"
 
 
 def test_times_as_short_as_the_clock_are_called_rough() -> None:
-    assert "rough shares" in operations_table(with_operations(0.001, 0.001))[1]
-    assert "rough" not in operations_table(with_operations(0.1, 0.2))[1]
+    assert "rough shares" in text.operations_table(with_operations(0.001, 0.001))[1]
+    assert "rough" not in text.operations_table(with_operations(0.1, 0.2))[1]
