@@ -146,11 +146,11 @@ def _calibration_options(parser: Parser) -> None:
     add(
         "--ranges",
         type=one_of("way to choose ranges", "minmax", "average", "percentile", "mse", "kl"),
-        default="minmax",
+        default="mse",
         metavar="HOW",
-        help="which values the integers reach: all that was seen (minmax, default), the mean "
-        "photo's extremes (average), 99.99 %% of the values (percentile), or what loses least "
-        "by squared error (mse) or by divergence (kl)",
+        help="which values 8-bit integers reach: what loses least by squared error (mse, default) "
+        "or by divergence (kl), 99.99 %% of the values (percentile), the mean photo's extremes "
+        "(average), or all that was seen (minmax)",
     )
 
 

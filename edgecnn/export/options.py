@@ -15,7 +15,7 @@ from edgecnn.core.errors import InputError, unknown
 from edgecnn.export.photos import Count, Wanted
 from edgecnn.quantize import SCHEMES
 from edgecnn.quantize.plan import Plan, Rounding
-from edgecnn.quantize.ranges import METHODS, Method
+from edgecnn.quantize.ranges import DEFAULT, METHODS, Method
 from edgecnn.quantize.schemes import is_integer
 
 Array: TypeAlias = npt.NDArray[Any]
@@ -76,7 +76,7 @@ class Options:
     calibration: str | None = None
     calibration_count: Count = 200
     calibration_curve: bool = False
-    ranges: Method = "minmax"
+    ranges: Method = DEFAULT
     rounding: Rounding = "compensated"
     qat: int = 0
     per_tensor: bool = False

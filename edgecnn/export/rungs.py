@@ -28,24 +28,24 @@ _RUNS = 20
 
 def rungs(writers: Writers) -> Iterator[tuple[str, Callable[[], Plan]]]:
     """Yield each rung's name and what makes its plan, the cheapest first."""
-    yield "nearest rounding", lambda: writers.planned("nearest", "minmax")
-    yield "compensated rounding", lambda: writers.planned("compensated", "minmax")
+    yield "nearest rounding", lambda: writers.planned("nearest")
+    yield "compensated rounding", lambda: writers.planned("compensated")
     yield "better ranges", lambda: writers.planned("compensated", "percentile")
     order: list[str] = []
 
     def mixed(count: int) -> Plan:
         if not order:
-            plan = writers.planned("compensated", "minmax")
+            plan = writers.planned("compensated")
             found = sensitivities(writers.float_tflite, plan, writers.inputs)
             order.extend(cheapest_gain(writers.float_tflite, found))
-        return writers.planned("compensated", "minmax", in_float=order[:count])
+        return writers.planned("compensated", in_float=order[:count])
 
     for count in _IN_FLOAT:
         name = f"{count} operation{'s' if count > 1 else ''} in float"
         yield name, functools.partial(mixed, count)
     yield (
         "quantization-aware training",
-        lambda: writers.trained(writers.planned("compensated", "minmax")),
+        lambda: writers.trained(writers.planned("compensated")),
     )
 
 

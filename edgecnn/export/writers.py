@@ -31,7 +31,7 @@ from edgecnn.quantize.onnx_integer_form import integer_form
 from edgecnn.quantize.plan import Plan, Rounding
 from edgecnn.quantize.planning import make_plan
 from edgecnn.quantize.quantized import Quantized
-from edgecnn.quantize.ranges import Method
+from edgecnn.quantize.ranges import DEFAULT, Method
 from edgecnn.quantize.schemes import WEIGHT_ONLY, is_integer
 from edgecnn.quantize.tflite_dense import dense_as_convolution
 from edgecnn.quantize.twins import translate
@@ -65,7 +65,7 @@ class Writers:
     normalization: Normalization
     photos: Callable[[], Iterable[Array]]
     rounding: Rounding = "nearest"
-    ranges: Method = "minmax"
+    ranges: Method = DEFAULT
     onnx_form: OnnxForm = "qdq"
     per_tensor: bool = False
     equalize: bool = False
@@ -166,11 +166,16 @@ class Writers:
 
     @cached_property
     def _wide_plan(self) -> Plan:
-        """The decisions of an int16x8 file."""
-        return self.planned(self.rounding, self.ranges, bits=16)
+        """The decisions of an int16x8 file: its steps are fine enough to clip nothing."""
+        return self.planned(self.rounding, "minmax", bits=16)
 
     def planned(
-        self, rounding: Rounding, ranges: Method, *, in_float: Sequence[str] = (), bits: int = 8
+        self,
+        rounding: Rounding,
+        ranges: Method = DEFAULT,
+        *,
+        in_float: Sequence[str] = (),
+        bits: int = 8,
     ) -> Plan:
         """Return the plan that a rounding, a choice of ranges and operations in float give."""
         grid, shift = input_grid(self._normalized[1])

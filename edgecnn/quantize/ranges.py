@@ -28,6 +28,9 @@ METHODS: tuple[Method, ...] = get_args(Method)
 the range that keeps 99.99 % of them, that with the least squared error, and that whose
 integers tell most of the distribution."""
 
+DEFAULT: Method = "mse"
+"""Of three networks' files it had the least divergence from float, whatever the rounding."""
+
 COUNTING: frozenset[Method] = frozenset({"percentile", "mse", "kl"})
 """These need a histogram."""
 
