@@ -17,7 +17,10 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
+from edgecnn.convert import tflite as to_tflite
+from edgecnn.convert.frozen import freeze
 from edgecnn.quantize.channels import Cap, Channels, Part, scalable_channels
+from edgecnn.quantize.tflite import outputs_of
 
 Array: TypeAlias = npt.NDArray[Any]
 Factors: TypeAlias = dict[int, Array]
@@ -29,7 +32,6 @@ _SETTLED = 1e-3
 _HEADROOM = 1.25
 # A channel that is silent on the photos may speak on others: it counts as reaching this share.
 _SILENT = 0.05
-_BATCH = 8
 
 
 def equalize(model: keras.Model, inputs: Iterable[Array] | None = None) -> keras.Model:
@@ -161,21 +163,15 @@ def _peaks(model: keras.Model, caps: list[Cap], inputs: Iterable[Array]) -> list
     """Return the largest value of each channel of each cap's output on any of the photos."""
     if not caps:
         return []
-    watching = keras.Model(model.input, [cap.tensor for cap in caps])
-    peaks = [np.zeros(cap.tensor.shape[-1]) for cap in caps]
-    for batch in _batches(inputs):
-        for place, value in enumerate(watching(batch, training=False)):
-            highest = np.asarray(value).max(axis=tuple(range(len(value.shape) - 1)))
-            peaks[place] = np.maximum(peaks[place], highest)
-    return peaks
+    tensors = [cap.tensor for cap in caps]
+    highest = [keras.ops.amax(t, axis=range(1, len(t.shape) - 1)) for t in tensors]
+    watching = keras.Model(model.input, keras.ops.concatenate(highest, axis=-1))
+    # As a file: its kernels are several times faster than Keras's.
+    file = to_tflite.float32(freeze(watching))
+    peaks = np.max([np.zeros(watching.output.shape[-1]), *_rows(file, inputs)], axis=0)
+    ends = np.cumsum([tensor.shape[-1] for tensor in tensors])
+    return np.split(peaks, ends[:-1])
 
 
-def _batches(inputs: Iterable[Array]) -> Iterator[Array]:
-    batch: list[Array] = []
-    for value in inputs:
-        batch.append(value)
-        if len(batch) == _BATCH:
-            yield np.concatenate(batch)
-            batch = []
-    if batch:
-        yield np.concatenate(batch)
+def _rows(file: bytes, inputs: Iterable[Array]) -> Iterator[Array]:
+    return (output[0] for output in outputs_of(file, inputs))
