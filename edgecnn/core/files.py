@@ -76,6 +76,22 @@ def refuse_existing(path: Path, *, force: bool) -> None:
         )
 
 
+def refuse_unwritable(folder: Path) -> None:
+    """Make sure that a folder takes files, before long work whose result would be lost.
+
+    Args:
+        folder: It need not be there yet; nothing is left in it or above it.
+
+    Raises:
+        InputError: nobody may write there, or a part of its path is a file.
+    """
+    with writing(folder):
+        there = next(p for p in (folder, *folder.absolute().parents) if p.exists())
+        handle, name = tempfile.mkstemp(dir=there, prefix=f".{folder.name}.partial-")
+        os.close(handle)
+        Path(name).unlink()
+
+
 @contextlib.contextmanager
 def new_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
     """Fill a folder that appears under its name only when it is complete.

@@ -122,7 +122,8 @@ def _counted(
 
 
 def _earlier_rows(out: Path, card: Card, options: Options) -> dict[str, dict[str, Any]]:
-    """Return the rows to keep, after making sure that nothing is overwritten unasked."""
+    """Return the rows to keep, after making sure that nothing is overwritten unasked, or lost."""
+    files.refuse_unwritable(out)
     path = out / ROWS_FILE
     rows: dict[str, dict[str, Any]] = {}
     if path.is_file():

@@ -91,6 +91,17 @@ def test_what_cannot_be_written_is_one_line(
         files.write_bytes(Path(where), b"1")
     with pytest.raises(InputError, match="cannot write"), files.new_folder(Path(where)):
         pass
+    with pytest.raises(InputError, match=r"cannot write \(.+\) in .+: choose another output path"):
+        files.refuse_unwritable(Path(where))
+
+
+@pytest.mark.parametrize("where", [".", "new", "new/deep"])
+def test_asking_whether_a_folder_takes_files_leaves_nothing(
+    tmp_path: Path, where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    files.refuse_unwritable(Path(where))
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
