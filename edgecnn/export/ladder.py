@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from edgecnn.core import files, schema
-from edgecnn.core.errors import InputError, Interrupted
+from edgecnn.core.errors import CheckFailed, InputError, Interrupted
 from edgecnn.core.progress import say
 from edgecnn.quantize.plan import Plan
 
@@ -73,7 +73,7 @@ def climb(
     record: Path,
     key: str,
 ) -> tuple[Climb, Plan]:
-    """Try rung after rung until one is within the budget.
+    """Try rung after rung until one is within the budget; one that can't be made is left out.
 
     Args:
         plans: Name of each rung and what makes its plan, the cheapest first.
@@ -86,7 +86,8 @@ def climb(
         What came of it, and the best rung's plan.
 
     Raises:
-        InputError: the record is damaged or can't be written.
+        InputError: the record is damaged or can't be written, or not even the first rung can
+            be made.
         Interrupted: Ctrl-C; the rungs measured so far are in the record.
     """
     known = _recorded(record, key)
@@ -96,9 +97,15 @@ def climb(
     for name, make in plans:
         rung = known.get(name)
         if rung is None:
-            with _kept(known):
-                made = {name: make()}
-                rung = known[name] = judge(name, made[name])
+            try:
+                with _kept(known):
+                    made = {name: make()}
+                    rung = known[name] = judge(name, made[name])
+            except (InputError, CheckFailed) as error:
+                if best is None:
+                    raise
+                say(f"note: {name} is left out: {error}")
+                continue
             files.write_text(record, schema.dumps(Record(key=key, rungs=tuple(known.values()))))
         say(f"rung {len(tried) + 1}, {rung.to_text()}")
         tried.append(rung)

@@ -11,7 +11,7 @@ from edgecnn.core.errors import InputError, Interrupted
 
 pytestmark = pytest.mark.tensorflow
 
-# Points that each rung loses; None: Ctrl-C while it is measured.
+# Points that each rung loses, or what happens while it is measured.
 DROPS: dict[str, Any] = {"nearest": 2.0, "compensated": 0.6, "mixed": 0.2, "trained": 0.4}
 
 
@@ -23,8 +23,8 @@ def search(folder: Path, limit: float, *, key: str = "model photos") -> tuple[An
 
     def judge(name: str, plan: Any) -> Rung:
         measured.append(name)
-        if DROPS[name] is None:
-            raise KeyboardInterrupt
+        if isinstance(DROPS[name], BaseException):
+            raise DROPS[name]
         return Rung(
             name=name,
             drop_points=DROPS[name],
@@ -61,6 +61,21 @@ def test_the_best_is_kept_where_none_suffices(tmp_path: Path) -> None:
     assert measured == list(DROPS)
 
 
+def test_a_rung_that_cannot_be_made_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    few = InputError("1 photo", where="training", fix="give 4 or more")
+    monkeypatch.setitem(DROPS, "trained", few)
+    found, plan, _ = search(tmp_path, 0.1)
+    assert (found.reached, plan) == (False, "plan of mixed")
+    assert (
+        "note: trained is left out: 1 photo in training: give 4 or more" in capsys.readouterr().err
+    )
+    monkeypatch.setitem(DROPS, "nearest", few)
+    with pytest.raises(InputError, match="1 photo"):
+        search(tmp_path, 0.1, key="another")
+
+
 def test_rungs_that_were_measured_are_not_measured_again(tmp_path: Path) -> None:
     search(tmp_path, 1.0)
     found, plan, measured = search(tmp_path, 0.3)
@@ -91,7 +106,7 @@ def test_a_record_cut_short_is_named(tmp_path: Path) -> None:
 def test_an_interrupted_search_says_what_it_keeps_and_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(DROPS, "compensated", None)
+    monkeypatch.setitem(DROPS, "compensated", KeyboardInterrupt())
     with pytest.raises(Interrupted, match=r"^1 rung measured and kept: type the same command"):
         search(tmp_path, 0.3)
     monkeypatch.setitem(DROPS, "compensated", 0.6)
@@ -101,7 +116,7 @@ def test_an_interrupted_search_says_what_it_keeps_and_goes_on(
 def test_an_interruption_before_the_first_rung_keeps_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(DROPS, "nearest", None)
+    monkeypatch.setitem(DROPS, "nearest", KeyboardInterrupt())
     with pytest.raises(Interrupted, match=r"^type the same command to begin again"):
         search(tmp_path, 0.3)
     assert not list(tmp_path.iterdir())
