@@ -13,7 +13,7 @@ from edgecnn.core import schema
 from edgecnn.core.errors import InputError
 
 if TYPE_CHECKING:
-    from edgecnn.core.noise import Noise
+    from edgecnn.core.noise import AgainstFile, Noise
 
 _SUFFIXES = (".json", ".png", ".svg")
 
@@ -28,6 +28,13 @@ def explain_options(parser: Parser) -> None:
         required=True,
         metavar="KIND",
         help="layers: what int8 does to each layer, and which of them change answers",
+    )
+    add(
+        "--against",
+        type=Path,
+        metavar="FILE",
+        help="instead of a new int8 file: compare this .tflite or .onnx file, by whatever tool, "
+        "with the checkpoint's float network",
     )
     add(
         "--out",
@@ -96,11 +103,16 @@ def explain(args: argparse.Namespace) -> Outcome:
     noisiest layers are then left in float, to see how many answers
     still change: that is the first line.
 
+    With --against an existing file is looked into, layer by layer: signal to error, ranges and
+    values cut off, where its tensors are found by name or by what they hold on the photos.
+
     Example: edgecnn explain run/ --kind layers --out layers.svg
     """
     from edgecnn.core import files
-    from edgecnn.flows.explaining import Question, explain_layers
+    from edgecnn.flows.explaining import Question, explain_against, explain_layers
 
+    if args.against and args.out and args.out.suffix != ".json":
+        raise InputError("no drawing of --against", where=args.out, fix="end it in .json")
     if args.out is not None:
         if args.out.suffix not in _SUFFIXES:
             raise InputError(
@@ -118,6 +130,8 @@ def explain(args: argparse.Namespace) -> Outcome:
         seed=args.seed,
         times=args.per_op,
     )
+    if args.against is not None:
+        return _against(explain_against(args.model, args.against, question), args.out)
     noise = explain_layers(args.model, question)
     if args.out is not None:
         from edgecnn.flows.charting import write_layers
@@ -133,3 +147,15 @@ def _view(noise: Noise) -> list[Any]:
 
     notes = [f"note: {line}" for line in noise.advice]
     return [sentence(noise), layers_table(noise), about(noise), *notes]
+
+
+def _against(found: AgainstFile, out: Path | None) -> Outcome:
+    from edgecnn.core import files
+    from edgecnn.report.layers_text import against_about, against_sentence, against_table
+
+    if out is not None:
+        files.write_text(out, schema.dumps(found))
+    data = {**schema.encode(found), "summary": against_sentence(found)}
+    return Outcome(
+        data, lambda: [against_sentence(found), against_table(found), against_about(found)]
+    )

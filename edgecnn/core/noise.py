@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 # No more layers are named, and none with less than this share of the noisiest one's noise.
 _FEW = 3
@@ -128,3 +128,61 @@ class Noise:
         ranked = sorted(shares, key=lambda label: -shares[label])[:_FEW]
         least = _STANDS_OUT * max(shares.values(), default=0.0)
         return tuple(label for label in ranked if shares[label] and shares[label] >= least)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LayerMatch:
+    """One layer of the float network, and the tensor of a quantized file that stands for it.
+
+    Attributes:
+        name: Of its output in the float network; label and operation as in `LayerNoise`.
+        macs: Multiply-accumulates of one inference.
+        tensor: The file's name for it.
+        found: How it was found: by its name, or by its values on the same photos.
+        dtype: In which the file has it.
+        low: Smallest value that its grid has; likewise high; none for floats.
+        seen_low: Smallest value of the float network on these photos; likewise seen_high.
+        saturated: Share of the values, 0..1, that the grid cuts off.
+        sqnr_db: Power of the float output over that of the file's error, decibels.
+    """
+
+    name: str
+    label: str
+    operation: str
+    macs: int
+    tensor: str
+    found: Literal["name", "values"]
+    dtype: str
+    low: float | None
+    high: float | None
+    seen_low: float
+    seen_high: float
+    saturated: float
+    sqnr_db: float | None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class AgainstFile:
+    """A quantized file of any origin beside the float network, layer by layer.
+
+    Attributes:
+        file: The file's name.
+        data: What the photos are.
+        n: Photos whose answers are compared.
+        n_detailed: Of these, photos whose tensors are.
+        flips: Photos of n whose answer the file changes.
+        layers: Those that the file has, too, in the network's order.
+        missing: Labels of those that it hasn't, or that look like none of its tensors.
+        others: Tensors of the file that stand for no layer.
+    """
+
+    SCHEMA: ClassVar[str] = "edgecnn/layers-against/1"
+
+    file: str
+    data: str
+    n: int
+    n_detailed: int
+    flips: int
+    layers: tuple[LayerMatch, ...]
+    missing: tuple[str, ...]
+    others: int

@@ -18,9 +18,10 @@ from edgecnn.core.catalogue import read_catalogue
 from edgecnn.core.errors import InputError
 from edgecnn.core.image import Preprocessing
 from edgecnn.core.measurement import Measurement
-from edgecnn.core.noise import Noise
+from edgecnn.core.noise import AgainstFile, Noise
 from edgecnn.explain.timing import read_times, with_times
 from edgecnn.flows.needs import needs
+from edgecnn.runtime.isolated import IsolatedModel
 
 if TYPE_CHECKING:
     from edgecnn.core.checkpoint import Card
@@ -101,6 +102,35 @@ def explain_layers(path: Path, question: Question) -> Noise:
     row = given or _timed_here(writers.float_tflite, plan, file)
     # A machine whose runtime has no profiler explains all but the times.
     return with_times(noise, row) if row.per_op else noise
+
+
+def explain_against(path: Path, file: Path, question: Question) -> AgainstFile:
+    """Compare an existing quantized file with a checkpoint's float network, layer by layer.
+
+    Args:
+        path: The checkpoint's folder.
+        file: A ``.tflite`` or ``.onnx`` file, by whatever tool.
+        question: On which photos.
+
+    Raises:
+        InputError: no checkpoint, no photos, an unusable file, or one of another network.
+        MissingExtra: TensorFlow is not installed.
+    """
+    found = checkpoints.read(path)
+    card = found.card
+    with IsolatedModel(file):
+        pass  # a file that kills its runtime does so in a process of its own
+    examples, about = _examples(card, question)
+    with needs("explaining layers", "train"):
+        from edgecnn import zoo
+        from edgecnn.explain.against import Pictures, compare_file
+        from edgecnn.export.writers import Writers
+    pixels = _pixels(examples, card.preprocessing)
+    writers = Writers(zoo.restore(found), card.normalization, pixels)
+    pictures = Pictures(
+        pixels, writers.inputs, about=about, detailed=question.detailed, count=len(examples)
+    )
+    return compare_file(writers.float_tflite, file, pictures)
 
 
 def _timed_here(float_file: bytes, plan: Plan, file: str) -> Measurement:

@@ -25,7 +25,7 @@ _ARTEFACTS: dict[str, type[Any]] = {
     "layers": Noise,
 }
 # Ours, and read by others.
-_NOT_SHOWN = frozenset({"quantization-plan", "ladder"})
+_NOT_SHOWN = frozenset({"quantization-plan", "ladder", "layers-against"})
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

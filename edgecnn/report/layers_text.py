@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from edgecnn.core.noise import LayerNoise, Noise
+from edgecnn.core.noise import AgainstFile, LayerNoise, Noise
 from edgecnn.report import units
 from edgecnn.report.text import new_table, plain_text
 
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 _SHOWN = 20
+_FEW = 3
 # Fewer changed answers than these may be others by chance on other photos.
 _ENOUGH_FLIPS = 5
 _HALF = 0.5
@@ -89,6 +90,56 @@ def layers_table(noise: Noise) -> Table:
     if (hidden := len(noisy) - _SHOWN) > 0:
         found.add_row(f"... and {units.plural(hidden, 'quieter one')}")
     return found
+
+
+def against_sentence(found: AgainstFile) -> str:
+    """Say how many answers a file changes, and where the signal is worst."""
+    known = [layer for layer in found.layers if layer.sqnr_db is not None]
+    worst = sorted(known, key=lambda layer: layer.sqnr_db or 0.0)[:_FEW]
+    changed = f"{found.flips:,} of {units.plural(found.n, 'answer')} changed"
+    if not worst:
+        return f"{found.file} computes what the float network does; {changed}."
+    told = ", ".join(f"{layer.label} ({decibels(layer.sqnr_db)})" for layer in worst)
+    return f"{found.file}: {changed}; least signal to error at {told}."
+
+
+def against_about(found: AgainstFile) -> str:
+    """Say what could be matched on what, and what couldn't."""
+    named = sum(layer.found == "name" for layer in found.layers)
+    of = len(found.layers) + len(found.missing)
+    others = f"{units.plural(found.others, 'tensor')} of the file {_stand(found.others)} for none"
+    some = ", ".join(found.missing[:_FEW]) + (", ..." if len(found.missing) > _FEW else "")
+    return (
+        f"{len(found.layers)} of {units.plural(of, 'layer')} found in the file ({named} by name, "
+        f"{len(found.layers) - named} by values), {len(found.missing)} not"
+        f"{f' ({some})' if some else ''}; {others}. {units.plural(found.n, 'photo')}"
+        f"{f' of {found.data}' if found.data else ''}, tensors on {found.n_detailed:,} of them"
+    )
+
+
+def _stand(count: int) -> str:
+    return "stands" if count == 1 else "stand"
+
+
+def against_table(found: AgainstFile) -> Table:
+    """Return the layers in the network's order, beside the file's tensors."""
+    macs = sum(layer.macs for layer in found.layers)
+    table = new_table(
+        "layer", "operation", ">MACs", ">SQNR", ">cut off", ">grid", ">float range", "in the file"
+    )
+    for layer in found.layers:
+        has_grid = layer.low is not None and layer.high is not None
+        table.add_row(
+            plain_text(layer.label),
+            plain_text(layer.operation.lower().replace("_", " ")),
+            units.share(layer.macs / macs if macs else None),
+            decibels(layer.sqnr_db),
+            units.share(layer.saturated),
+            f"{layer.low:.3g}..{layer.high:.3g}" if has_grid else layer.dtype,
+            f"{layer.seen_low:.3g}..{layer.seen_high:.3g}",
+            "by name" if layer.found == "name" else plain_text(layer.tensor[-40:]),
+        )
+    return table
 
 
 def decibels(value: float | None) -> str:

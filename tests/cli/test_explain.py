@@ -85,3 +85,43 @@ def test_a_folder_that_is_no_checkpoint_is_named(
 def test_an_unknown_kind_offers_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["explain", "run", "--kind", "layer"]) == 2
     assert "try layers" in capsys.readouterr().err
+
+
+def test_the_layers_have_their_share_of_the_time(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert explain(folder, "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert "litert" in found["timed"]
+    assert sum(layer["ms"] or 0 for layer in found["layers"]) <= found["operations_ms"]
+    times = tmp_path / "trace.json"
+    times.write_text('{"traceEvents": []}')
+    assert explain(folder, "--per-op", str(times)) == 2
+    assert "a bad Measurement" in capsys.readouterr().err
+
+
+def test_an_existing_file_is_compared_with_its_checkpoint(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    quick = ("--int8", "--rounding", "nearest", "--calibration-count", "32", "--quiet")
+    assert main(["export", str(folder), "--out", str(tmp_path), *quick]) == 0
+    capsys.readouterr()
+    (file,) = tmp_path.glob("*-int8.tflite")
+    out = tmp_path / "against.json"
+    assert explain(folder, "--against", str(file), "--json", "--out", str(out)) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["layers"]
+    assert (found["n"], found["n_detailed"]) == (60, 4)
+    assert json.loads(out.read_text())["schema"] == "edgecnn/layers-against/1"
+    assert explain(folder, "--against", str(file)) == 0
+    assert "found in the file" in " ".join(capsys.readouterr().out.split())
+
+
+def test_what_is_no_model_is_no_file_to_compare_with(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = tmp_path / "a.tflite"
+    text.write_text("no model")
+    for words in (("--against", str(text)), ("--against", str(text), "--out", "x.png")):
+        assert explain(folder, *words) == 2
+        assert capsys.readouterr().err.count("\n") == 1
