@@ -1,6 +1,7 @@
 """Our int8 files against what the stock tools make of the same checkpoint, on the same photos.
 
-Run: python tools/int8_against_stock.py CKPT [--data DATA] [--seeds 3] [--halves] [--json FILE]
+Run: python tools/int8_against_stock.py CKPT [--data DATA] [--seeds 3] [--halves] [--qat EPOCHS]
+     [--json FILE]
 
 Calibrates on the training part and judges on the test part; with --halves on the one half
 of all photos and then on the other, each judged on the half that it has not seen. Prints
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import functools
 import json
 import statistics
 import sys
@@ -34,6 +36,8 @@ from edgecnn.core.quiet import quiet_stderr
 from edgecnn.export.writers import Writers
 from edgecnn.quantize.plan import Rounding
 from edgecnn.runtime import load
+
+_FORMATS: tuple[Format, ...] = ("tflite", "onnx")
 
 
 def stock_tflite(frozen: Frozen, photos: Callable[[], Iterator[Any]]) -> bytes:
@@ -137,7 +141,7 @@ def draws(card: Any, args: argparse.Namespace) -> Iterator[Draw]:
         yield Draw(tuple(chosen), tuple(judging))
 
 
-def makers(network: Any, card: Any, draw: Draw) -> dict[str, Callable[[], bytes | None]]:
+def makers(network: Any, card: Any, draw: Draw, qat: int) -> dict[str, Callable[[], bytes | None]]:
     """Return what makes each file, by its name with its suffix."""
 
     def pixels() -> Iterator[Any]:
@@ -148,14 +152,22 @@ def makers(network: Any, card: Any, draw: Draw) -> dict[str, Callable[[], bytes 
         return (photo.astype(np.float32) for photo in pixels())
 
     frozen = freeze(fold_batch_norm(network))
-    ours: dict[str, Callable[[], bytes | None]] = {}
-    for rounding in get_args(Rounding):
-        writers = Writers(network, card.normalization, pixels, rounding=rounding)
-        for suffix in get_args(Format):
-            ours[f"edgecnn {rounding}.{suffix}"] = lambda w=writers, s=suffix: (
-                w.make(s, "int8", "uint8").content
-            )
-    return ours | {
+
+    def writers(rounding: Rounding) -> Writers:
+        return Writers(network, card.normalization, pixels, rounding=rounding)
+
+    ours: dict[str, Callable[[], Writers]] = {
+        name: functools.cache(functools.partial(writers, name)) for name in get_args(Rounding)
+    }
+    if qat:
+        ours["trained"] = functools.cache(lambda: _trained(writers("compensated"), qat))
+    return {
+        f"edgecnn {name}.{suffix}": lambda make=make, suffix=suffix: (
+            make().make(suffix, "int8", "uint8").content
+        )
+        for name, make in ours.items()
+        for suffix in _FORMATS
+    } | {
         "TFLiteConverter.tflite": lambda: stock_tflite(frozen, floats),
         "ai-edge-quantizer.tflite": lambda: ai_edge_quantizer(frozen, floats),
         "quantize_static S8.onnx": lambda: stock_onnx(to_onnx.float32(frozen), floats, signed=True),
@@ -165,6 +177,11 @@ def makers(network: Any, card: Any, draw: Draw) -> dict[str, Callable[[], bytes 
     }
 
 
+def _trained(writers: Writers, epochs: int) -> Writers:
+    writers.plan = writers.trained(writers.plan, epochs=epochs)
+    return writers
+
+
 def answers_of(path: Path, card: Any, photos: tuple[Any, ...]) -> Any:
     """Return the class that a file answers for each photo."""
     model = load(path, threads=2)
@@ -172,13 +189,13 @@ def answers_of(path: Path, card: Any, photos: tuple[Any, ...]) -> Any:
     return np.concatenate([model.run(batch.pixels).argmax(axis=1) for batch in batches])
 
 
-def judge(checkpoint: Any, draw: Draw, folder: Path) -> dict[str, Row]:
+def judge(checkpoint: Any, draw: Draw, folder: Path, qat: int) -> dict[str, Row]:
     """Make all files from the same photos and let them answer the others."""
     card, network = checkpoint.card, zoo.restore(checkpoint)
     reference, photos = evaluate.scores_of(zoo.CheckpointRunner(checkpoint), draw.judging)
     labels, expected = np.array([photo.label for photo in photos]), reference.argmax(axis=1)
     rows = {}
-    for name, make in makers(network, card, draw).items():
+    for name, make in makers(network, card, draw, qat).items():
         started = time.process_time()
         content = make()
         if content is None:
@@ -210,10 +227,10 @@ def show(found: list[dict[str, Row]]) -> None:
         size = statistics.mean(row.size_bytes for row in rows)
         seconds = statistics.mean(row.cpu_seconds for row in rows)
         print(f"{name:32s} {top1:6.2f} {drop:6.2f} {flips:8.2f} {size:9.0f} {seconds:6.1f}")
-    for rounding in get_args(Rounding):
-        pair = [f"edgecnn {rounding}.{suffix}" for suffix in get_args(Format)]
+    for kind in sorted({Path(name).stem for name in found[0] if name.startswith("edgecnn ")}):
+        pair = [f"{kind}.{suffix}" for suffix in _FORMATS]
         same = [np.mean(draw[pair[0]].answers == draw[pair[1]].answers) for draw in found]
-        print(f"edgecnn {rounding}: TFLite and ONNX agree on {100 * statistics.mean(same):.2f} %")
+        print(f"{kind}: TFLite and ONNX agree on {100 * statistics.mean(same):.2f} %")
 
 
 def main() -> None:
@@ -226,13 +243,14 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=200, help="calibration photos")
     parser.add_argument("--seeds", type=int, default=1, help="draws of calibration photos")
     parser.add_argument("--halves", action="store_true", help="calibrate on one half, and swap")
+    parser.add_argument("--qat", type=int, default=0, help="train with rounding, so many epochs")
     parser.add_argument("--json", type=Path, help="write the rows there as well")
     args = parser.parse_args()
     warnings.simplefilter("ignore")
     checkpoint = checkpoints.read(args.checkpoint)
     with tempfile.TemporaryDirectory() as folder:
         chosen = draws(checkpoint.card, args)
-        found = [judge(checkpoint, draw, Path(folder)) for draw in chosen]
+        found = [judge(checkpoint, draw, Path(folder), args.qat) for draw in chosen]
     rows = next(iter(found[0].values()))
     print(f"{checkpoint.card.arch}, {len(found)} draws, n = {rows.n} each")
     show(found)
