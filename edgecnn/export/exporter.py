@@ -182,7 +182,7 @@ class Exporter:
         if not self.options.mixed and self.options.max_drop is None:
             raise InputError(
                 f"no int8 kernel for {', '.join(names)}",
-                where=f"{self.card.arch} as {suffix}",
+                where=f"{self.card.name} as {suffix}",
                 fix="use --mixed, which keeps it in float, or another network",
             )
 

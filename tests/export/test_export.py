@@ -177,10 +177,10 @@ def with_lrn(photo_folder, tmp_path_factory):
 def test_what_has_no_int8_kernel_is_refused_unless_mixed_is_allowed(with_lrn, tmp_path):
     from edgecnn.export import Options, export
 
-    with pytest.raises(InputError, match=r"LOCAL_RESPONSE_NORMALIZATION.*--mixed"):
-        export(with_lrn, tmp_path, Options(schemes=("int8",), calibration_count=10))
-    options = Options(schemes=("int8",), calibration_count=10, mixed=True, rounding="nearest")
-    (made,) = export(with_lrn, tmp_path, options)
+    options = Options(schemes=("int8",), calibration_count=10, rounding="nearest")
+    with pytest.raises(InputError, match=r"LOCAL_RESPONSE_NORMALIZATION in run as .*--mixed"):
+        export(with_lrn, tmp_path, options)
+    (made,) = export(with_lrn, tmp_path, dataclasses.replace(options, mixed=True))
     assert made.path.name.endswith("-mixed.tflite")
     assert made.metadata.scheme == "mixed"
 
@@ -198,6 +198,23 @@ def test_a_budget_writes_the_plan_and_the_rungs(checkpoint, tmp_path):
     assert plan["schema"].startswith("edgecnn/quantization-plan/")
     assert {layer["precision"] for layer in plan["layers"].values()} == {"int8"}
     assert made.metadata.scheme == "int8"
+
+
+def test_the_best_file_says_that_no_rung_keeps_to_the_budget(checkpoint, tmp_path, monkeypatch):
+    from edgecnn.cli.export import _dropped
+    from edgecnn.export import Options, export, exporter
+    from edgecnn.export.rungs import rungs
+
+    monkeypatch.setattr(exporter, "rungs", lambda writers: iter([next(rungs(writers))]))
+    card = dataclasses.replace(checkpoint.card, data=None)  # no labels: changed answers count
+    options = Options(schemes=("int8",), calibration="digits", calibration_count=1, max_drop=0.0)
+    (made,) = export(checkpoints.Checkpoint(checkpoint.path, card), tmp_path, options)
+    assert made.path.is_file()
+    said = made.metadata.warnings[0]
+    assert said.startswith("no rung keeps to 0 points: the best is nearest rounding: drop +")
+    changed = 100 - made.metadata.measured.agreement_pct
+    assert _dropped([made], 0.0) == [f"{made.path.name} changes {changed:.2f} % of the answers"]
+    assert _dropped([made], 100.0) == []
 
 
 def test_training_with_rounding_goes_into_both_formats(checkpoint, tmp_path):

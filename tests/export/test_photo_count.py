@@ -120,6 +120,28 @@ def test_a_file_says_which_counts_were_tried(checkpoint, tmp_path, count, curve)
 
 
 @pytest.mark.slow
+def test_compensated_rounding_runs_once_after_the_counts_were_tried(
+    checkpoint, tmp_path, monkeypatch
+):
+    from edgecnn.export import Options, export, writers
+    from edgecnn.export.photo_count import enough
+
+    compensate, runs = writers.compensate, []
+
+    def counted(float_file, plan, inputs):
+        runs.append(len(list(inputs())))
+        return compensate(float_file, plan, inputs)
+
+    monkeypatch.setattr(writers, "compensate", counted)
+    options = Options(schemes=("int8",), calibration_count="auto")
+    (artifact,) = export(checkpoint, tmp_path, options)
+    note = artifact.metadata.calibration
+    assert len(note.curve) >= 3
+    assert runs == [note.n]
+    assert note.n == max(192, enough(note.curve))
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("ranges", ["average", "mse"])
 def test_each_way_to_choose_ranges_makes_a_file_that_says_so(checkpoint, tmp_path, ranges):
     from edgecnn.export import Options, export
