@@ -72,7 +72,9 @@ class _Ink:
                 self._on.text(at, shape.text, fill=colour, font=_font(11), anchor=anchor)
 
     def words(self, x: float, y: float, text: str, colour: str) -> None:
-        self._on.text((x * _ZOOM, y * _ZOOM), text, fill=colour, font=_font(12))
+        # Pillow's own font has no space that doesn't break.
+        words = text.replace("\u00a0", " ")
+        self._on.text((x * _ZOOM, y * _ZOOM), words, fill=colour, font=_font(12))
 
 
 def _place(x: float, y: float) -> tuple[float, float]:

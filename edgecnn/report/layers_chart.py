@@ -23,7 +23,8 @@ _NAME_ABOVE = 5
 _WIDEST_BAR = 26.0
 # Of a name over its bar, about; more would run into the next.
 _LETTER = 6.2
-_ROW = 13.0
+_LETTERS_HIGH, _ROW = 12.0, 14.0
+_NAMES_ROOM = 1.45
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -138,8 +139,11 @@ class _Panel:
 
     def share(self) -> Iterator[Shape]:
         shares = self.noise.shares
-        yield from self._bars("share of the noise, %", [shares[x.label] for x in self.layers])
-        up = self._up([shares[x.label] for x in self.layers])
+        all_shares = [shares[x.label] for x in self.layers]
+        # Names of neighbours stand above each other.
+        room = _NAMES_ROOM if len(self.noise.loudest) > 1 else 1.0
+        yield from self._bars("share of the noise, %", all_shares, room=room)
+        up = self._up(all_shares, room=room)
         named = [(i, x) for i, x in enumerate(self.layers) if x.label in self.noise.loudest]
         taken: list[Text] = []
         # The tallest first: its name stands where it belongs, the others give way.
@@ -157,8 +161,8 @@ class _Panel:
         shares = [self.noise.time_share(x) or 0.0 for x in self.layers]
         yield from self._bars("share of the time, %", shares)
 
-    def _bars(self, title: str, shares: Sequence[float]) -> Iterator[Shape]:
-        up = self._up(shares)
+    def _bars(self, title: str, shares: Sequence[float], *, room: float = 1.0) -> Iterator[Shape]:
+        up = self._up(shares, room=room)
         yield from self._frame(title, up, scale.tick_format(up.ticks))
         for i, (layer, share) in enumerate(zip(self.layers, shares, strict=True)):
             y = up(100 * share)
@@ -171,15 +175,15 @@ class _Panel:
                 tip=_tip(self.noise, layer),
             )
 
-    def _up(self, shares: Sequence[float]) -> Scale:
-        highest = max(100 * max(shares, default=0.0), 1.0)
+    def _up(self, shares: Sequence[float], *, room: float = 1.0) -> Scale:
+        highest = room * max(100 * max(shares, default=0.0), 1.0)
         # Two values of one size: an axis from zero, never in equal ratios.
         return scale.from_zero([highest], start=self.bottom, end=self.top, ticks=3)
 
     def _name(self, place: int, layer: LayerNoise, y: float, taken: Sequence[Text]) -> Text:
         """Write a name over its bar, or where it neither leaves the paper nor meets another."""
         x, anchors = self.across(place), typing.get_args(Anchor)
-        rows = [y - _NAME_ABOVE - up for up in (0.0, _ROW, 2 * _ROW, -_ROW, -2 * _ROW)]
+        rows = [y - _NAME_ABOVE - up * _ROW for up in (0, 1, 2, -1, -2)]
         places = [
             Text(x=x, y=row, text=layer.label, role="label", anchor=anchor)
             for row in rows
@@ -213,7 +217,7 @@ def _is_on_paper(text: Text) -> bool:
 
 def _meet(one: Text, other: Text) -> bool:
     (left, right), (begin, end) = ends_of(one), ends_of(other)
-    return abs(one.y - other.y) < _ROW and left < end + _LETTER and begin < right + _LETTER
+    return abs(one.y - other.y) < _LETTERS_HIGH and left < end + _LETTER and begin < right + _LETTER
 
 
 def _tip(noise: Noise, layer: LayerNoise) -> str:
