@@ -23,6 +23,8 @@ _WORST_CLASSES = 20
 _LONGEST = 20
 # Profilers count whole microseconds.
 _ROUGH_MS = 0.003
+# Quiet machines give 0.98 to 1.04.
+_SLOWED = 1.2
 
 
 def measurement_table(measurements: Iterable[Measurement]) -> Table:
@@ -90,6 +92,8 @@ def operations_total(row: Measurement, without: int) -> str:
     if latency is not None:
         text += f"; one inference without it {units.milliseconds(latency.median)}"
     times = [op.ms for op in row.per_op if op.ms is not None]
+    if latency is not None and sum(times) > _SLOWED * latency.median:
+        text += "; the machine was busier, or the profiler costs more: take shares, not times"
     if times and statistics.median(times) < _ROUGH_MS:
         text += "; most are about as short as the profiler's clock ticks (1 µs): rough shares"
     if without:

@@ -147,3 +147,9 @@ def test_many_operations_are_counted_below_the_longest() -> None:
 def test_times_as_short_as_the_clock_are_called_rough() -> None:
     assert "rough shares" in text.operations_table(with_operations(0.001, 0.001))[1]
     assert "rough" not in text.operations_table(with_operations(0.1, 0.2))[1]
+
+
+def test_times_of_a_busier_moment_are_told_from_the_row_s() -> None:
+    slow, median = with_operations(2.0, 2.0), 2.31
+    assert "take shares, not times" in text.operations_table(slow)[1]
+    assert "take shares" not in text.operations_table(with_operations(median / 2, 1.0))[1]
