@@ -1,12 +1,13 @@
 """Our int8 files against what the stock tools make of the same checkpoint, on the same photos.
 
 Run: python tools/int8_against_stock.py CKPT [--data DATA] [--seeds 3] [--halves] [--qat EPOCHS]
-     [--json FILE]
+     [--ranges minmax,mse] [--json FILE]
 
 Calibrates on the training part and judges on the test part; with --halves on the one half
 of all photos and then on the other, each judged on the half that it has not seen. Prints
-for each file top-1, drop and flips against the float checkpoint (means over the seeds or
-halves), bytes, CPU seconds of making it, and how far ours agree with each other.
+for each file top-1, drop and flips against the float checkpoint and how far its scores are
+from the checkpoint's (means over the seeds or halves), bytes, CPU seconds of making it, and
+how far ours agree with each other.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from edgecnn.core.artifact import Format
 from edgecnn.core.quiet import quiet_stderr
 from edgecnn.export.writers import Writers
 from edgecnn.quantize.plan import Rounding
+from edgecnn.quantize.ranges import DEFAULT, METHODS, Method
 from edgecnn.runtime import load
 
 _FORMATS: tuple[Format, ...] = ("tflite", "onnx")
@@ -113,11 +115,16 @@ class Draw:
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """What one file did on the photos of one draw."""
+    """What one file did on the photos of one draw.
+
+    Attributes:
+        moved: Mean total variation distance of its scores from the checkpoint's, 0..1.
+    """
 
     top1: float
     float_top1: float
     flips: int
+    moved: float
     n: int
     size_bytes: int
     cpu_seconds: float
@@ -141,7 +148,9 @@ def draws(card: Any, args: argparse.Namespace) -> Iterator[Draw]:
         yield Draw(tuple(chosen), tuple(judging))
 
 
-def makers(network: Any, card: Any, draw: Draw, qat: int) -> dict[str, Callable[[], bytes | None]]:
+def makers(
+    network: Any, card: Any, draw: Draw, args: argparse.Namespace
+) -> dict[str, Callable[[], bytes | None]]:
     """Return what makes each file, by its name with its suffix."""
 
     def pixels() -> Iterator[Any]:
@@ -153,14 +162,17 @@ def makers(network: Any, card: Any, draw: Draw, qat: int) -> dict[str, Callable[
 
     frozen = freeze(fold_batch_norm(network))
 
-    def writers(rounding: Rounding) -> Writers:
-        return Writers(network, card.normalization, pixels, rounding=rounding)
+    @functools.cache
+    def writers(rounding: Rounding, ranges: Method) -> Writers:
+        return Writers(network, card.normalization, pixels, rounding=rounding, ranges=ranges)
 
     ours: dict[str, Callable[[], Writers]] = {
-        name: functools.cache(functools.partial(writers, name)) for name in get_args(Rounding)
+        f"{rounding} {ranges}": functools.partial(writers, rounding, ranges)
+        for rounding in get_args(Rounding)
+        for ranges in args.ranges
     }
-    if qat:
-        ours["trained"] = functools.cache(lambda: _trained(writers("compensated"), qat))
+    if args.qat:
+        ours["trained"] = functools.cache(lambda: _trained(writers, args))
     return {
         f"edgecnn {name}.{suffix}": lambda make=make, suffix=suffix: (
             make().make(suffix, "int8", "uint8").content
@@ -177,36 +189,42 @@ def makers(network: Any, card: Any, draw: Draw, qat: int) -> dict[str, Callable[
     }
 
 
-def _trained(writers: Writers, epochs: int) -> Writers:
-    writers.plan = writers.trained(writers.plan, epochs=epochs)
-    return writers
+def _trained(writers: Callable[..., Writers], args: argparse.Namespace) -> Writers:
+    """Return writers whose plan was trained for some epochs."""
+    plain = writers("compensated", args.ranges[0])
+    trained = plain.calibrated(plain.photos)
+    trained.plan = trained.trained(plain.plan, epochs=args.qat)
+    return trained
 
 
-def answers_of(path: Path, card: Any, photos: tuple[Any, ...]) -> Any:
-    """Return the class that a file answers for each photo."""
+def scores_of(path: Path, card: Any, photos: tuple[Any, ...]) -> Any:
+    """Return a file's scores of each photo, [photos, classes]; each photo's add up to one."""
     model = load(path, threads=2)
     batches = data.Reader(photos, card.preprocessing)
-    return np.concatenate([model.run(batch.pixels).argmax(axis=1) for batch in batches])
+    scores = np.concatenate([model.run(batch.pixels) for batch in batches]).astype(np.float64)
+    return scores / scores.sum(axis=1, keepdims=True)
 
 
-def judge(checkpoint: Any, draw: Draw, folder: Path, qat: int) -> dict[str, Row]:
+def judge(checkpoint: Any, draw: Draw, folder: Path, args: argparse.Namespace) -> dict[str, Row]:
     """Make all files from the same photos and let them answer the others."""
     card, network = checkpoint.card, zoo.restore(checkpoint)
     reference, photos = evaluate.scores_of(zoo.CheckpointRunner(checkpoint), draw.judging)
     labels, expected = np.array([photo.label for photo in photos]), reference.argmax(axis=1)
     rows = {}
-    for name, make in makers(network, card, draw, qat).items():
+    for name, make in makers(network, card, draw, args).items():
         started = time.process_time()
         content = make()
         if content is None:
             continue
         seconds = time.process_time() - started
         (folder / name).write_bytes(content)
-        answers = answers_of(folder / name, card, tuple(photos))
+        scores = scores_of(folder / name, card, tuple(photos))
+        answers = scores.argmax(axis=1)
         rows[name] = Row(
             top1=float(np.mean(answers == labels)),
             float_top1=float(np.mean(expected == labels)),
             flips=int(np.sum(answers != expected)),
+            moved=float(np.abs(scores - reference).sum(axis=1).mean() / 2),
             n=len(labels),
             size_bytes=len(content),
             cpu_seconds=seconds,
@@ -218,15 +236,20 @@ def judge(checkpoint: Any, draw: Draw, folder: Path, qat: int) -> dict[str, Row]
 
 def show(found: list[dict[str, Row]]) -> None:
     """Print the table: means over the draws."""
-    print(f"{'file':32s} {'top-1':>6s} {'drop':>6s} {'flips %':>8s} {'bytes':>9s} {'CPU s':>6s}")
+    heads = {"top-1": 2, "drop": 2, "flips %": 2, "moved %": 2, "bytes": 0, "CPU s": 1}
+    print(f"{'file':34s}", *(f"{head:>9s}" for head in heads))
     for name in found[0]:
         rows = [draw[name] for draw in found]
-        top1 = 100 * statistics.mean(row.top1 for row in rows)
-        drop = 100 * statistics.mean(row.float_top1 - row.top1 for row in rows)
-        flips = 100 * statistics.mean(row.flips / row.n for row in rows)
-        size = statistics.mean(row.size_bytes for row in rows)
-        seconds = statistics.mean(row.cpu_seconds for row in rows)
-        print(f"{name:32s} {top1:6.2f} {drop:6.2f} {flips:8.2f} {size:9.0f} {seconds:6.1f}")
+        columns = [
+            [100 * row.top1 for row in rows],
+            [100 * (row.float_top1 - row.top1) for row in rows],
+            [100 * row.flips / row.n for row in rows],
+            [100 * row.moved for row in rows],
+            [float(row.size_bytes) for row in rows],
+            [row.cpu_seconds for row in rows],
+        ]
+        cells = zip(map(statistics.mean, columns), heads.values(), strict=True)
+        print(f"{name:34s}", *(f"{mean:9.{places}f}" for mean, places in cells))
     for kind in sorted({Path(name).stem for name in found[0] if name.startswith("edgecnn ")}):
         pair = [f"{kind}.{suffix}" for suffix in _FORMATS]
         same = [np.mean(draw[pair[0]].answers == draw[pair[1]].answers) for draw in found]
@@ -243,6 +266,12 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=200, help="calibration photos")
     parser.add_argument("--seeds", type=int, default=1, help="draws of calibration photos")
     parser.add_argument("--halves", action="store_true", help="calibrate on one half, and swap")
+    parser.add_argument(
+        "--ranges",
+        type=lambda text: text.split(","),
+        default=[DEFAULT],
+        help=f"ways to choose ranges, of {', '.join(METHODS)} (default: {DEFAULT})",
+    )
     parser.add_argument("--qat", type=int, default=0, help="train with rounding, so many epochs")
     parser.add_argument("--json", type=Path, help="write the rows there as well")
     args = parser.parse_args()
@@ -250,7 +279,7 @@ def main() -> None:
     checkpoint = checkpoints.read(args.checkpoint)
     with tempfile.TemporaryDirectory() as folder:
         chosen = draws(checkpoint.card, args)
-        found = [judge(checkpoint, draw, Path(folder), args.qat) for draw in chosen]
+        found = [judge(checkpoint, draw, Path(folder), args) for draw in chosen]
     rows = next(iter(found[0].values()))
     print(f"{checkpoint.card.arch}, {len(found)} draws, n = {rows.n} each")
     show(found)
