@@ -141,6 +141,8 @@ def measure(args: argparse.Namespace) -> list[dict[str, Any]]:
     expected = reference.argmax(axis=1)
     rows = [_row("float", reference, expected, labels, 0.0)]
     for name, make in makers(network, card, photos):
+        if args.only not in name:
+            continue
         started = time.process_time()
         content = make()
         seconds = time.process_time() - started
@@ -171,6 +173,7 @@ def main() -> None:
     parser.add_argument("--limit", type=int, help="test photos at most (default: all)")
     parser.add_argument("--seed", type=int, default=0, help="of the random factors")
     parser.add_argument("--as-trained", action="store_true", help="don't spread the ranges")
+    parser.add_argument("--only", default="", metavar="TEXT", help="files with this in their name")
     parser.add_argument("--json", type=Path, help="write the rows there as well")
     args = parser.parse_args()
     warnings.simplefilter("ignore")

@@ -28,6 +28,9 @@ Factors: TypeAlias = dict[int, Array]
 
 _SWEEPS = 200
 _SETTLED = 1e-3
+# Whose ranges before and after have a product this far below the largest adds nothing: such
+# a channel is dead and stays, or what is left of it would be blown up with its bias.
+_DEAD = 1e-8
 # Photos that were not seen reach further than those that were: below a cap this stays free.
 _HEADROOM = 1.25
 # A channel that is silent on the photos may speak on others: it counts as reaching this share.
@@ -109,9 +112,7 @@ def _even(
         for group, own in logs.items():
             factors = {other: np.exp(values) for other, values in logs.items()}
             step = _step(group, len(own), parts, factors)
-            wanted = own + step - step.mean() * (group not in bounds)
-            if group in bounds:
-                wanted = wanted.clip(*bounds[group])
+            wanted = (own + step).clip(*bounds.get(group, (-np.inf, np.inf)))
             largest = max(largest, float(np.abs(wanted - own).max()))
             logs[group] = wanted
         if largest < _SETTLED:
@@ -120,27 +121,31 @@ def _even(
 
 
 def _step(group: int, size: int, parts: Mapping[Part, Array], factors: Factors) -> Array:
-    """Return [size]: the logarithm of what balances a group's channels now."""
+    """Return [size]: the logarithm of what balances a group's channels now, 0 on average."""
     writing = [_ranges(p, a, factors, size, 1) for p, a in parts.items() if p.writes == group]
     reading = [_ranges(p, a, factors, size, 0) for p, a in parts.items() if p.reads == group]
-    step = (_mean_log(reading) - _mean_log(writing)) / 2
-    return np.where(np.isfinite(step), step, 0.0)
+    before, after = _mean_log(writing), _mean_log(reading)
+    alive = before + after > np.max(before + after) + np.log(_DEAD)
+    step = np.zeros(size)
+    step[alive] = (after[alive] - before[alive]) / 2
+    step[alive] -= step[alive].mean() if alive.any() else 0.0
+    return step
 
 
 def _ranges(part: Part, reach: Array, factors: Factors, size: int, axis: int) -> Array:
-    """Return [size]: the largest weight of each of a group's channels, of the layer's largest."""
+    """Return [size]: the largest weight of each of a group's channels."""
     scaled = reach * _gain(part, reach.shape, factors)
     is_single = axis == 1 and part.is_depthwise
     ends = scaled if is_single else scaled.max(axis=1 - axis)
-    return np.asarray(ends.reshape(-1, size).max(axis=0) / max(scaled.max(), 1e-30))
+    return np.asarray(ends.reshape(-1, size).max(axis=0))
 
 
 def _mean_log(ranges: list[Array]) -> Array:
-    """Return [C]: the mean logarithm over layers, of those where a channel has weights at all."""
+    """Return [C]: the mean logarithm over the layers where a channel has weights at all."""
     stacked = np.stack(ranges)
-    alive = stacked > 0
-    logs = np.log(np.where(alive, stacked, 1.0)).sum(axis=0)
-    return np.where(alive.any(axis=0), logs / np.maximum(alive.sum(axis=0), 1), np.nan)
+    count = (stacked > 0).sum(axis=0)
+    logs = np.log(np.where(stacked > 0, stacked, 1.0)).sum(axis=0)
+    return np.where(count > 0, logs / np.maximum(count, 1), -np.inf)
 
 
 def _bounds(
