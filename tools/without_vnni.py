@@ -1,9 +1,9 @@
-"""ONNX int8 files on an emulated x86 CPU with AVX2 and without VNNI, beside this CPU.
+"""Int8 files on an emulated x86 CPU with AVX2 and without VNNI, beside this CPU.
 
 Run: python tools/without_vnni.py CKPT [--limit 100] [--cpu Haswell]
 
 Needs qemu-x86_64 (Debian: qemu-user). Int8 kernels of such CPUs add pairs of products in
-16 bits and saturate on signed weights; ours and quantize_static's files are judged there
+16 bits and saturate on signed weights; our files and the stock tools' are judged there
 against the float checkpoint, on the same photos. Only answers count, never times.
 """
 
@@ -13,26 +13,30 @@ import argparse
 import subprocess
 import sys
 import tempfile
+import warnings
 from pathlib import Path
+from typing import Any
 
+from edgecnn import zoo  # isort: skip - first: it silences TensorFlow
 import numpy as np
+from int8_against_stock import Draw, makers
+
+from edgecnn import data, evaluate
+from edgecnn.core import checkpoint as checkpoints
+from edgecnn.quantize.ranges import DEFAULT
 
 _CHILD = """
 import sys
-import numpy, onnxruntime
-options = onnxruntime.SessionOptions()
-options.log_severity_level = 4
-options.intra_op_num_threads = 1
-session = onnxruntime.InferenceSession(sys.argv[1], options)
-entry = session.get_inputs()[0]
-dtype = numpy.uint8 if entry.type == "tensor(uint8)" else numpy.float32
+from pathlib import Path
+import numpy
+from edgecnn.runtime import load
+model = load(Path(sys.argv[1]), threads=1)
 photos = numpy.load(sys.argv[2])
-rows = [session.run(None, {entry.name: photo[None].astype(dtype)})[0][0] for photo in photos]
-numpy.save(sys.argv[3], numpy.stack(rows).astype(numpy.float32))
+numpy.save(sys.argv[3], numpy.concatenate([model.run(photo[None]) for photo in photos]))
 """
 
 
-def answers(file: Path, photos: Path, prefix: list[str]) -> np.ndarray:
+def answers(file: Path, photos: Path, prefix: list[str]) -> Any:
     """Return the class of each photo, from a process of its own."""
     out = photos.with_name("scores.npy")
     command = [*prefix, sys.executable, "-c", _CHILD, str(file), str(photos), str(out)]
@@ -47,32 +51,36 @@ def main() -> None:
     parser.add_argument("--limit", type=int, default=100)
     parser.add_argument("--cpu", default="Haswell")
     args = parser.parse_args()
-
-    from int8_against_stock import all_files
-
-    from edgecnn import data, evaluate, zoo
-    from edgecnn.core import checkpoint as checkpoints
-
+    warnings.simplefilter("ignore")
     checkpoint = checkpoints.read(args.checkpoint)
     card = checkpoint.card
-    chosen, split = data.examples_for(card.data.source, card.classes, card.data, limit=args.limit)
-    reference, chosen = evaluate.scores_of(zoo.CheckpointRunner(checkpoint), chosen)
-    labels = np.array([example.label for example in chosen])
-    expected = reference.argmax(axis=1)
-    print(f"{card.name}, {split}, n = {len(labels)}; float top-1 {np.mean(expected == labels):.4f}")
-    print(f"{'file':30s} {'this CPU: flips, top-1':>24s} {args.cpu + ': flips, top-1':>26s}")
+    training, judging = (
+        data.examples_for(card.data.source, card.classes, card.data, split=part, limit=limit)[0]
+        for part, limit in (("train", None), ("test", args.limit))
+    )
+    reference, judging = evaluate.scores_of(zoo.CheckpointRunner(checkpoint), judging)
+    chosen, _ = data.calibration_photos(training, count=200, seed=0)
+    wanted = argparse.Namespace(ranges=[DEFAULT], qat=0)
+    draw = Draw(tuple(chosen), tuple(judging))
     with tempfile.TemporaryDirectory() as folder:
         photos = Path(folder) / "photos.npy"
-        reader = data.Reader(chosen, card.preprocessing)
+        reader = data.Reader(judging, card.preprocessing)
         np.save(photos, np.concatenate([batch.pixels for batch in reader]))
-        for name, file in all_files(checkpoint, 200, Path(folder)):
-            if file.suffix != ".onnx":
+        print(f"{card.name}, n = {len(judging)}: answers that differ from the float checkpoint's")
+        print(f"{'file':34s} {'this CPU':>10s} {args.cpu:>10s}")
+        there = {}
+        for name, make in makers(zoo.restore(checkpoint), card, draw, wanted).items():
+            if (content := make()) is None:
                 continue
-            cells = []
-            for prefix in ([], ["qemu-x86_64", "-cpu", args.cpu]):
-                found = answers(file, photos, prefix)
-                cells.append(f"{np.sum(found != expected):6d}   {np.mean(found == labels):.4f}")
-            print(f"{name:30s} {cells[0]:>24s} {cells[1]:>26s}", flush=True)
+            (Path(folder) / name).write_bytes(content)
+            here, there[name] = (
+                answers(Path(folder) / name, photos, prefix)
+                for prefix in ([], ["qemu-x86_64", "-cpu", args.cpu])
+            )
+            cells = (np.sum(found != reference.argmax(axis=1)) for found in (here, there[name]))
+            print(f"{name:34s}", *(f"{cell:10d}" for cell in cells), flush=True)
+    pair = [there[f"edgecnn compensated {DEFAULT}.{suffix}"] for suffix in ("tflite", "onnx")]
+    print(f"compensated: TFLite and ONNX agree there on {100 * np.mean(pair[0] == pair[1]):.2f} %")
 
 
 if __name__ == "__main__":
