@@ -66,6 +66,10 @@ def explain_options(parser: Parser) -> None:
         help="the first of them, on which each layer is quantized alone (default: 64, fewer for "
         "a large network)",
     )
+    _int8_options(parser)
+
+
+def _int8_options(parser: Parser) -> None:
     int8 = parser.add_argument_group("int8, as `export` makes it").add_argument
     int8("--calibration", metavar="DATA", help="photos (default: the training part)")
     int8(
