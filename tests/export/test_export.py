@@ -165,13 +165,17 @@ def test_two_exports_of_one_checkpoint_are_the_same_bytes(by_name, checkpoint, t
 
 
 @pytest.fixture(scope="module")
-def with_lrn(photo_folder, tmp_path_factory):
-    """A checkpoint of a network with an operation that has no int8 kernel."""
-    from edgecnn.training import train
-    from edgecnn.training.recipe import Recipe
+def with_lrn(checkpoint, tmp_path_factory):
+    """A checkpoint, untrained, of a network with an operation that has no int8 kernel."""
+    from edgecnn import zoo
 
-    recipe = Recipe(arch="googlenet", weights="none", size=32, tune_epochs=1, augment="none")
-    return train(str(photo_folder), tmp_path_factory.mktemp("lrn") / "run", recipe)
+    normalization = zoo.find("googlenet").normalization
+    card = dataclasses.replace(
+        checkpoint.card, name="run", arch="googlenet", normalization=normalization
+    )
+    model = zoo.classifier("googlenet", len(card.classes), shape=card.preprocessing.shape)
+    folder = tmp_path_factory.mktemp("lrn")
+    return checkpoints.write(folder / "run", card, save_model=model.save)
 
 
 def test_what_has_no_int8_kernel_is_refused_unless_mixed_is_allowed(with_lrn, tmp_path):

@@ -120,6 +120,7 @@ def test_each_kind_becomes_files_that_answer_as_it_does(
     }
 
 
+@pytest.mark.usefixtures("opened_once")
 def test_such_files_verify_against_each_other(files, photo_folder, tmp_path) -> None:
     from edgecnn.flows.judging import Limits, Photos, verify
 
