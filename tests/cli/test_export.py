@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -47,3 +48,64 @@ def test_the_curve_of_counts_is_shown_told_to_machines_and_drawn(
     drawing = tmp_path / f"{checkpoint.card.name}-calibration.svg"
     assert drawing.read_text().startswith("<svg")
     assert f"drawing: {drawing}" in outcome.view()
+
+
+@pytest.mark.parametrize(
+    ("words", "per_tensor", "equalizes"),
+    [
+        ("", False, False),
+        ("--per-tensor", True, True),
+        ("--per-tensor --no-equalize", True, False),
+        ("--equalize", False, True),
+    ],
+)
+def test_channels_are_equalized_for_one_scale_a_layer_or_as_asked(
+    words: str, per_tensor: bool, equalizes: bool
+) -> None:
+    pytest.importorskip("tensorflow")
+    from edgecnn.export import Options
+
+    args = parsed("--int8", *words.split())
+    options = Options(schemes=("int8",), per_tensor=args.per_tensor, equalize=args.equalize)
+    assert (options.per_tensor, options.equalizes) == (per_tensor, equalizes)
+
+
+@pytest.mark.slow
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("option", ["--per-tensor", "--equalize"])
+@pytest.mark.parametrize("schemes", ["", "--float16 --weights8"])
+def test_one_scale_a_layer_without_integers_is_refused_in_one_line(
+    checkpoint: Any, tmp_path: Path, capfd: Any, option: str, schemes: str
+) -> None:
+    words = f"export {checkpoint.path} --out {tmp_path / 'out'} {schemes} {option}"
+    assert cli.main(words.split()) == 2
+    (line,) = capfd.readouterr().err.splitlines()
+    assert line.startswith("error: no integer weights in float")
+    assert option in line
+    assert line.endswith("add --int8 or --int16x8")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.tensorflow
+def test_a_foreign_model_can_t_be_equalized_and_that_is_said_before_it_is_read(
+    tmp_path: Path, capfd: Any
+) -> None:
+    model = tmp_path / "model.keras"
+    model.write_bytes(b"PK\x03\x04 not read at all")
+    words = f"export {model} --out {tmp_path / 'out'} --int8 --equalize --normalize none"
+    assert cli.main(words.split()) == 2
+    assert "channels of a foreign model can't be rescaled" in capfd.readouterr().err
+
+
+@pytest.mark.slow
+@pytest.mark.tensorflow
+def test_per_tensor_files_are_written_checked_and_measured(checkpoint: Any, tmp_path: Path) -> None:
+    words = f"{checkpoint.path} --out {tmp_path} --int8 --per-tensor --format tflite,onnx"
+    args = cli.build_parser("export").parse_all([*words.split(), "--calibration-count", "40"])
+    outcome = cli.COMMANDS["export"].run(args)
+    assert [row["agreement_pct"] > 90 for row in outcome.data["artifacts"]] == [True, True]
+    plan = json.loads((tmp_path / f"{checkpoint.card.name}-int8.plan.json").read_text())
+    assert plan["per_tensor_weights"] is plan["equalized"] is True
+    counts = [layer.get("weight_scales", {}).get("count") for layer in plan["layers"].values()]
+    assert set(counts) == {None, 1}
