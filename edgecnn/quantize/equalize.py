@@ -28,9 +28,10 @@ Factors: TypeAlias = dict[int, Array]
 
 _SWEEPS = 200
 _SETTLED = 1e-3
-# Whose ranges before and after have a product this far below the largest adds nothing: such
-# a channel is dead and stays, or what is left of it would be blown up with its bias.
+# A channel whose ranges before and after have a product this far below the largest is dead.
 _DEAD = 1e-8
+# No factor is further from 1: floats keep their digits.
+_FREE = (-np.log(1e4), np.log(1e4))
 # Photos that were not seen reach further than those that were: below a cap this stays free.
 _HEADROOM = 1.25
 # A channel that is silent on the photos may speak on others: it counts as reaching this share.
@@ -39,6 +40,8 @@ _SILENT = 0.05
 
 def equalize(model: keras.Model, inputs: Iterable[Array] | None = None) -> keras.Model:
     """Return a network of the same answers, whose weights' channels have even ranges.
+
+    A dead channel has no range to balance: what reads it gets the others' range.
 
     Args:
         model: A functional model, batch norms folded; is left as it is.
@@ -112,7 +115,7 @@ def _even(
         for group, own in logs.items():
             factors = {other: np.exp(values) for other, values in logs.items()}
             step = _step(group, len(own), parts, factors)
-            wanted = (own + step).clip(*bounds.get(group, (-np.inf, np.inf)))
+            wanted = (own + step).clip(*bounds.get(group, _FREE))
             largest = max(largest, float(np.abs(wanted - own).max()))
             logs[group] = wanted
         if largest < _SETTLED:
@@ -127,8 +130,13 @@ def _step(group: int, size: int, parts: Mapping[Part, Array], factors: Factors) 
     before, after = _mean_log(writing), _mean_log(reading)
     alive = before + after > np.max(before + after) + np.log(_DEAD)
     step = np.zeros(size)
-    step[alive] = (after[alive] - before[alive]) / 2
-    step[alive] -= step[alive].mean() if alive.any() else 0.0
+    if alive.any():
+        uneven = (after[alive] - before[alive]) / 2
+        step[alive] = uneven - uneven.mean()
+        # What reads a dead channel may have the largest weights of its layer: batch norms
+        # divide by next to nothing there. They get the others' range.
+        is_read = ~alive & np.isfinite(after)
+        step[is_read] = after[is_read] - after[alive].mean()
     return step
 
 

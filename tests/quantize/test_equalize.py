@@ -167,7 +167,7 @@ def test_with_photos_channels_below_six_are_scaled_and_stay_below_it() -> None:
     assert depthwise[1] < depthwise[0] / 4
 
 
-def test_dead_channels_keep_their_weights() -> None:
+def test_dead_channels_stay_dead_and_the_answers_the_same() -> None:
     model = network(1)
     kernel, bias = model.get_layer("expand0").get_weights()
     kernel[..., :3] = 0.0
@@ -180,6 +180,21 @@ def test_dead_channels_keep_their_weights() -> None:
     assert np.abs(logits(even) - logits(model)).max() <= 1e-5 * np.abs(logits(model)).max()
     kernel, _ = even.get_layer("expand0").get_weights()
     assert (kernel[..., :3] == 0).all()
+
+
+def test_what_reads_a_dead_channel_does_not_set_its_layer_s_range() -> None:
+    model = network(1)
+    kernel, bias = model.get_layer("expand0").get_weights()
+    kernel[..., 0] *= 1e-10
+    model.get_layer("expand0").set_weights([kernel, bias * 1e-3])
+    kernel, bias = model.get_layer("depthwise0").get_weights()
+    kernel[:, :, 0] *= 1000
+    model.get_layer("depthwise0").set_weights([kernel, bias])
+    even = equalize(model)
+    uneven = [unevenness(ranges(m, "depthwise0", -2)) for m in (model, even)]
+    assert uneven[0] > 100
+    assert uneven[1] < 4
+    assert np.abs(logits(even) - logits(model)).max() <= 1e-5 * np.abs(logits(model)).max()
 
 
 def test_a_layer_used_twice_stays_one_layer() -> None:
