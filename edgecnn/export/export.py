@@ -67,8 +67,7 @@ def _write_all(exporter: Exporter, rows: dict[str, dict[str, Any]]) -> list[Arti
     if options.max_drop is not None and any(scheme == "int8" for _, scheme in options.files):
         exporter.climb(options.max_drop)
     elif options.qat and any(scheme == "int8" for _, scheme in options.files):
-        writers = exporter.writers
-        writers.plan = writers.trained(writers.plan, epochs=options.qat)
+        exporter.train(options.qat)
     with progress.bar("exporting", total=len(options.files)) as advance:
         for suffix, scheme in options.files:
             artifact = exporter.write(suffix, scheme)

@@ -57,7 +57,7 @@ class Exporter:
     """What all files of one export share: the model, its photos and its answers.
 
     Attributes:
-        shortfall: What to say of int8 files where no rung of the ladder was within the budget.
+        shortfall: What to say of int8 files where the ladder or training missed its aim.
     """
 
     def __init__(
@@ -137,6 +137,16 @@ class Exporter:
         if not found.reached:
             self.shortfall = (
                 f"no rung keeps to {limit_points:g} points: the best is {found.best.to_text()}"
+            )
+
+    def train(self, epochs: int) -> None:
+        """Train the plan of int8 files with rounding."""
+        before = self.writers.plan
+        self.writers.plan = self.writers.trained(before, epochs=epochs)
+        if self.writers.plan is before:
+            self.shortfall = (
+                "training with rounding gained nothing that is more than chance on photos kept "
+                "aside: the plan is as it was before; more --calibration-count may help"
             )
 
     def _trial(self, suffix: Format, scheme: Scheme) -> bytes:

@@ -228,13 +228,24 @@ def test_training_with_rounding_goes_into_both_formats(checkpoint, tmp_path):
         formats=("tflite", "onnx"),
         schemes=("int8",),
         rounding="nearest",
-        calibration_count=40,
-        qat=1,
+        ranges="average",  # bad ones: there is something to gain
+        calibration_count=100,
+        qat=3,
     )
     made = export(checkpoint, tmp_path, options)
     plan = json.loads((tmp_path / f"{checkpoint.card.name}-int8.plan.json").read_text())
     assert {layer.get("rounding") for layer in plan["layers"].values()} == {"trained", None}
     assert min(artifact.metadata.measured.agreement_pct for artifact in made) >= 95
+
+
+def test_training_that_gains_nothing_says_so_and_changes_nothing(checkpoint, tmp_path):
+    from edgecnn.export import Options, export
+
+    options = Options(schemes=("int8",), calibration_count=20, qat=1)
+    (made,) = export(checkpoint, tmp_path, options)
+    assert made.metadata.warnings[0].startswith("training with rounding gained nothing")
+    plan = json.loads((tmp_path / f"{checkpoint.card.name}-int8.plan.json").read_text())
+    assert {layer.get("rounding") for layer in plan["layers"].values()} == {"compensated", None}
 
 
 def test_training_without_an_int8_file_is_refused():

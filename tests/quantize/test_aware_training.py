@@ -28,7 +28,7 @@ from edgecnn.quantize.simulation import Simulation
 pytestmark = [pytest.mark.tensorflow, pytest.mark.slow]
 
 NORMALIZATION = same_for_all(1 / 127.5, -1.0)
-QUICK = AwareTraining(epochs=2, batch=8, seed=1)
+QUICK = AwareTraining(epochs=3, batch=8, rate=0.5, seed=1)
 
 
 def planned(content: bytes, inputs: list[np.ndarray]) -> Plan:
@@ -123,7 +123,7 @@ def examples_of(card: Any, part: str) -> Any:
 
 
 def test_what_is_trained_says_so_and_keeps_what_kernels_dictate(content, damaged, inputs):
-    trained = train_aware(content, damaged, inputs[:24], settings=QUICK)
+    trained = train_aware(content, damaged, inputs[:48], settings=QUICK)
     for name, layer in trained.layers.items():
         assert layer.precision == damaged.layers[name].precision
         assert (layer.rounding == "trained") == (layer.rounded is not None)
@@ -137,15 +137,15 @@ def test_what_is_trained_says_so_and_keeps_what_kernels_dictate(content, damaged
 
 def test_the_same_seed_gives_the_same_integers(content, damaged, inputs):
     first, second = (
-        train_aware(content, damaged, inputs[:24], settings=QUICK).to_json() for _ in range(2)
+        train_aware(content, damaged, inputs[:48], settings=QUICK).to_json() for _ in range(2)
     )
-    assert first == second
+    assert first == second != damaged.to_json()
 
 
 def test_another_seed_takes_another_way(content, damaged, inputs):
     one, other = (
         train_aware(
-            content, damaged, inputs[:24], settings=dataclasses.replace(QUICK, seed=seed, rate=0.5)
+            content, damaged, inputs[:48], settings=dataclasses.replace(QUICK, seed=seed)
         ).to_json()
         for seed in (1, 2)
     )
@@ -155,12 +155,7 @@ def test_another_seed_takes_another_way(content, damaged, inputs):
 def test_a_rate_that_ruins_the_network_leaves_the_plan_that_came(content, inputs):
     plan = planned(content, inputs[:16])
     ruinous = AwareTraining(epochs=1, batch=8, rate=200.0, seed=1)
-    trained = train_aware(content, plan, inputs[:24], settings=ruinous)
-    for name, layer in plan.layers.items():
-        if layer.rounded is not None:
-            np.testing.assert_array_equal(
-                trained.layers[name].rounded.weights, layer.rounded.weights
-            )
+    assert train_aware(content, plan, inputs[:48], settings=ruinous) is plan
 
 
 def test_labels_pull_the_answers_towards_them(content, damaged, inputs, pictures):
