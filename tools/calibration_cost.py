@@ -1,15 +1,17 @@
-"""Time and memory of calibration, by each way to choose ranges, beside plain float inference.
+"""Time and memory of calibration and of compensated rounding, beside plain float inference.
 
 Run: python tools/calibration_cost.py CKPT [--data DATA] [--photos 1000] [--rounds 3]
 
-Each runs over the same photos in a process of its own, one after the other in each round:
-`time` is the median of the rounds' ratios to plain inference of that round, `memory` what
-the process took at most beyond the plain one.
+Each way to choose ranges runs over the same photos in a process of its own, one after the
+other in each round: `time` is the median of the rounds' ratios to plain inference of that
+round, `memory` what the process took at most beyond the plain one. Then the whole plan with
+compensated rounding is made once from 200 photos.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import statistics
 import subprocess
@@ -30,28 +32,40 @@ import json, sys, time
 import numpy as np
 from pathlib import Path
 from edgecnn.core.memory import peak_rss_mb
-from edgecnn.quantize.ranges import METHODS
+from edgecnn.core.normalization import Normalization
+from edgecnn.quantize.compensate import compensate
+from edgecnn.quantize.grid import input_grid
+from edgecnn.quantize.planning import make_plan
 from edgecnn.quantize.tflite import observe, outputs_of
 folder, method, count = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 photos = np.load(folder / "photos.npy", mmap_mode="r")
-inputs = (photos[i % len(photos)] for i in range(count))
+def inputs():
+    return (photos[i % len(photos)] for i in range(count))
 content = (folder / "float.tflite").read_bytes()
-started = time.perf_counter()
+started, busy = time.perf_counter(), time.process_time()
 if method == "plain":
-    for _ in outputs_of(content, inputs):
+    for _ in outputs_of(content, inputs()):
         pass
+elif method == "compensated":
+    grid, shift = input_grid(Normalization(**json.loads((folder / "normal.json").read_text())))
+    seen = observe(content, inputs(), method="mse").tensors
+    compensate(content, make_plan(content, seen, input_grid=grid, input_shift=shift), inputs)
 else:
-    observe(content, inputs, method=method)
-print(json.dumps([time.perf_counter() - started, peak_rss_mb()]))
+    observe(content, inputs(), method=method)
+seconds = time.perf_counter() - started, time.process_time() - busy
+print(json.dumps([*seconds, peak_rss_mb()]))
 """
 
 
-def run(folder: Path, method: str, count: int) -> tuple[float, float]:
-    """Return seconds and the peak memory in MB, of a fresh process."""
+_ROUNDED = 200
+
+
+def run(folder: Path, method: str, count: int) -> tuple[float, float, float]:
+    """Return seconds, seconds of CPU and the peak memory in MB, of a fresh process."""
     command = [sys.executable, "-c", _CHILD, str(folder), method, str(count)]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
-    seconds, peak = json.loads(done.stdout.splitlines()[-1])
-    return seconds, peak
+    seconds, busy, peak = json.loads(done.stdout.splitlines()[-1])
+    return seconds, busy, peak
 
 
 def prepare(folder: Path, checkpoint: Path, source: str | None) -> None:
@@ -64,6 +78,8 @@ def prepare(folder: Path, checkpoint: Path, source: str | None) -> None:
     pixels = np.concatenate([batch.pixels for batch in data.Reader(photos, card.preprocessing)])
     writers = Writers(zoo.restore(found), card.normalization, lambda: iter(pixels[:, None]))
     (folder / "float.tflite").write_bytes(writers.float_tflite)
+    normal = dataclasses.asdict(card.normalization)
+    (folder / "normal.json").write_text(json.dumps(normal))
     np.save(folder / "photos.npy", np.stack(list(writers.inputs())))
 
 
@@ -84,12 +100,18 @@ def main() -> None:
             {method: run(folder, method, args.photos) for method in ("plain", *METHODS)}
             for _ in range(args.rounds)
         ]
+        rounding = run(folder, "compensated", _ROUNDED)
     print(f"{args.photos} photos, {args.rounds} rounds")
     for method in ("plain", *METHODS):
         seconds = statistics.median(row[method][0] for row in rounds)
         ratio = statistics.median(row[method][0] / row["plain"][0] for row in rounds)
-        more = statistics.median(row[method][1] - row["plain"][1] for row in rounds)
+        more = statistics.median(row[method][2] - row["plain"][2] for row in rounds)
         print(f"{method:11s} {seconds:7.1f} s   time {ratio:5.2f}   memory {more:+7.0f} MB")
+    more = rounding[2] - statistics.median(row["plain"][2] for row in rounds)
+    print(
+        f"plan with compensated rounding, {_ROUNDED} photos: {rounding[1]:.0f} s of CPU,", end=" "
+    )
+    print(f"memory {more:+.0f} MB, {rounding[2]:.0f} MB in all")
 
 
 if __name__ == "__main__":
