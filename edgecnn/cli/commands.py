@@ -8,6 +8,7 @@ import inspect as introspection
 from collections.abc import Callable
 
 from edgecnn.cli.bench import bench, bench_options
+from edgecnn.cli.compare import compare, compare_options
 from edgecnn.cli.demo import demo, demo_options
 from edgecnn.cli.evaluate import evaluate, evaluate_options
 from edgecnn.cli.explain import explain, explain_options
@@ -66,6 +67,7 @@ COMMANDS: dict[str, Command] = {
     "predict": Command(predict, predict_options, "FILE IMAGE... [options]"),
     "bench": Command(bench, bench_options, "FILE... [options]"),
     "report": Command(report, report_options, "PATH... --out report.html [options]"),
+    "compare": Command(compare, compare_options, "BASELINE NEW [--gate METRIC:LIMIT]..."),
     "inspect": Command(inspect, inspect_options, "MODEL|FILE [options]"),
     "explain": Command(explain, explain_options, "CKPT --kind layers [options]"),
     "zoo": Command(zoo, zoo_options, "[list | show NAME | pull NAME --out CKPT] [options]"),

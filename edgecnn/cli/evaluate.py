@@ -71,6 +71,7 @@ def evaluate(args: argparse.Namespace) -> Outcome:
 def _row(model: Path, judged: Judged) -> dict[str, Any]:
     scores = judged.scores
     return {
+        "schema": "edgecnn/evaluation/1",  # for `compare`, which reads what --json printed
         "model": str(model),
         "sha256": judged.sha256,
         "split": scores.split,

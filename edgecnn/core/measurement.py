@@ -182,6 +182,8 @@ class Measurement:
         per_op: Times of the operations in the file's order; empty where none were asked for.
         per_op_about: How they were taken; none without them.
         per_op_reason: Why they were asked for and there are none.
+        instructions: Guest instructions of one inference on an emulated board, which has no
+            latency; none elsewhere.
     """
 
     SCHEMA: ClassVar[str] = "edgecnn/measurement/1"
@@ -211,6 +213,7 @@ class Measurement:
     per_op: tuple[OpTime, ...] = ()
     per_op_about: PerOpAbout | None = None
     per_op_reason: str = ""
+    instructions: int | None = None
 
     def __post_init__(self) -> None:
         if self.valid == bool(self.invalid_reasons):

@@ -77,7 +77,12 @@ class Pair:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Parity:
-    """The result of ``verify``."""
+    """The result of ``verify``.
+
+    Attributes:
+        reference_sha256: Of the reference; two results with the same one, on the same photos,
+            can be compared photo by photo. None in results of earlier versions.
+    """
 
     SCHEMA: ClassVar[str] = "edgecnn/parity/1"
 
@@ -86,3 +91,4 @@ class Parity:
     rows: tuple[ParityRow, ...]
     pairs: tuple[Pair, ...]
     passed: bool
+    reference_sha256: str | None = None

@@ -130,6 +130,7 @@ def verify(
             max_drop=limits.max_drop_points,
             thumbnails=out is not None,
         )
+        parity = dataclasses.replace(parity, reference_sha256=reference.sha256)
     if target:
         files.write_text(target, schema.dumps(parity))
     return parity

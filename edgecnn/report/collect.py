@@ -19,11 +19,6 @@ from edgecnn.core.parity import Parity
 _MAX_FILES = 20_000
 # Under these names nothing but ours is expected, so what can't be read is damage.
 _OUR_NAMES = frozenset({checkpoint.CARD_FILE, "export.json", "parity.json"})
-_ARTEFACTS: dict[str, type[Any]] = {
-    "parity": Parity,
-    "measurement": Measurement,
-    "layers": Noise,
-}
 # Ours, and read by others.
 _NOT_SHOWN = frozenset({"quantization-plan", "ladder", "layers-against"})
 
@@ -59,6 +54,37 @@ class Export:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """What ``evaluate --json`` says of one model; its classes are nobody's business here."""
+
+    SCHEMA: ClassVar[str] = "edgecnn/evaluation/1"
+
+    model: str
+    sha256: str
+    split: str
+    n: int
+    top1: float
+
+    def __post_init__(self) -> None:
+        if self.n < 1 or not 0 <= self.top1 <= 1:
+            raise ValueError(f"top-1 {self.top1} of {self.n} photos")
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Evaluation:
+        """Rebuild from what ``evaluate --json`` printed."""
+        names = [field.name for field in dataclasses.fields(cls)]
+        return schema.decode_fields(cls, {name: data[name] for name in names if name in data})
+
+
+_ARTEFACTS: dict[str, type[Any]] = {
+    "parity": Parity,
+    "measurement": Measurement,
+    "layers": Noise,
+    "evaluation": Evaluation,
+}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Collected:
     """What a report is made of.
 
@@ -68,6 +94,7 @@ class Collected:
         parities: Files against their checkpoint.
         measurements: Rows of the benchmark.
         noises: What integers do to each layer, one a quantized file.
+        evaluations: Scores of single models; alone they are no report.
         notes: What was passed over, and why.
     """
 
@@ -76,6 +103,7 @@ class Collected:
     parities: tuple[Parity, ...] = ()
     measurements: tuple[Measurement, ...] = ()
     noises: tuple[Noise, ...] = ()
+    evaluations: tuple[Evaluation, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property
@@ -95,6 +123,22 @@ def collect(paths: Iterable[Path]) -> Collected:
         InputError: no such path, a JSON of ours that is damaged, or nothing to show.
     """
     paths = list(paths)
+    collected = gather(paths)
+    if collected.empty:
+        raise InputError(
+            "nothing to report",
+            where=", ".join(map(str, paths)),
+            fix="give the folders that train, export, verify --out or bench --out wrote",
+        )
+    return collected
+
+
+def gather(paths: Sequence[Path]) -> Collected:
+    """Do as `collect`, where nothing at all may be found.
+
+    Raises:
+        InputError: no such path, or a JSON of ours that is damaged.
+    """
     found: dict[str, list[Any]] = {}
     notes = []
     for path in _json_files(paths):
@@ -107,21 +151,15 @@ def collect(paths: Iterable[Path]) -> Collected:
             raise InputError("a damaged file", where=path, fix="make the file again")
         else:
             notes.append(f"{path} is not one of our JSON files and was passed over")
-    collected = Collected(
+    return Collected(
         cards=_distinct(found.get("checkpoint", [])),
         artifacts=_distinct(found.get("export", [])),
         parities=_distinct(found.get("parity", [])),
         measurements=_distinct(found.get("measurement", [])),
         noises=_distinct(found.get("layers", [])),
+        evaluations=_distinct(found.get("evaluation", [])),
         notes=tuple(notes),
     )
-    if collected.empty:
-        raise InputError(
-            "nothing to report",
-            where=", ".join(map(str, paths)),
-            fix="give the folders that train, export, verify --out or bench --out wrote",
-        )
-    return collected
 
 
 def _json_files(paths: Sequence[Path]) -> Iterator[Path]:
@@ -172,7 +210,7 @@ def _rows(kind: str, content: Any, path: Path) -> list[Any] | None:
             return [checkpoint.parse_card(content, where=path)]
         case "export":
             return [*_export(content, path).artifacts]
-        case "parity" | "measurement" | "layers":
+        case "parity" | "measurement" | "layers" | "evaluation":
             return [schema.decode(_ARTEFACTS[kind], content, where=path)]
         case _ if kind in _NOT_SHOWN:
             return []
