@@ -11,8 +11,7 @@ import numpy as np
 from edgecnn.bench.worker import time_runs
 from edgecnn.core.image import Pixels, prepare
 from edgecnn.core.runner import Answer, Timing
-from edgecnn.runtime import wiring
-from edgecnn.runtime.wiring import Wiring
+from edgecnn.runtime.wiring import Wiring, pixel_table, to_input, to_scores
 
 FRAME_SHAPE = (480, 640, 3)
 """Height, width, channels of the frame: a small camera's."""
@@ -20,10 +19,10 @@ FRAME_SHAPE = (480, 640, 3)
 
 def preprocess_ms(ends: Wiring) -> float:
     """Time one frame in memory to the input tensor; median, milliseconds."""
-    photo, table = frame(), wiring.pixel_table(ends.input)
+    photo, table = frame(), pixel_table(ends.input)
 
     def work() -> None:
-        wiring.to_input(prepare(photo, ends.preprocessing), table, ends.input.layout)
+        to_input(prepare(photo, ends.preprocessing), table, ends.input.layout)
 
     return _median(work)
 
@@ -34,7 +33,7 @@ def postprocess_ms(ends: Wiring, shape: tuple[int, ...]) -> float:
     timing = Timing(preprocess=0, inference=0, postprocess=0)
 
     def work() -> None:
-        Answer(wiring.to_scores(values, ends.output), (), timing).top(5)
+        Answer(to_scores(values, ends.output), (), timing).top(5)
 
     return _median(work)
 

@@ -8,6 +8,7 @@ import inspect as introspection
 from collections.abc import Callable
 
 from edgecnn.cli.bench import bench, bench_options
+from edgecnn.cli.bundle import bundle, bundle_options
 from edgecnn.cli.compare import compare, compare_options
 from edgecnn.cli.demo import demo, demo_options
 from edgecnn.cli.evaluate import evaluate, evaluate_options
@@ -66,6 +67,7 @@ COMMANDS: dict[str, Command] = {
     "verify": Command(verify, verify_options, "FILE... [--against CKPT] --data DATA [options]"),
     "predict": Command(predict, predict_options, "FILE IMAGE... [options]"),
     "bench": Command(bench, bench_options, "FILE... [options]"),
+    "bundle": Command(bundle, bundle_options, "FILE --target DEVICE --out DIR [options]"),
     "report": Command(report, report_options, "PATH... --out report.html [options]"),
     "compare": Command(compare, compare_options, "BASELINE NEW [--gate METRIC:LIMIT]..."),
     "inspect": Command(inspect, inspect_options, "MODEL|FILE [options]"),

@@ -12,11 +12,11 @@ from edgecnn import cli
 from edgecnn.core.errors import InputError
 
 ROOT = Path(__file__).parents[2]
-PROMISED = ("demo", "train", "evaluate", "export", "verify", "predict", "bench", "report")
+PROMISED = ("demo", "train", "evaluate", "export", "verify", "predict", "bench", "bundle", "report")
 
 
 def test_the_promised_commands_are_there() -> None:
-    assert {*PROMISED, "explain", "inspect", "zoo"} == set(cli.COMMANDS)
+    assert {*PROMISED, "compare", "explain", "inspect", "zoo"} == set(cli.COMMANDS)
 
 
 @pytest.mark.parametrize("name", cli.COMMANDS)
