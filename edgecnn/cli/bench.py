@@ -26,7 +26,12 @@ def bench_options(parser: Parser) -> None:
         help="numbers of threads, 1 or 1,2,4 (default: 1)",
     )
     add("--runtime", metavar="NAME", help="litert, tflite-runtime or onnxruntime (by the format)")
-    add("--target", action="append", metavar="TARGET", help="where: cpu (default); repeatable")
+    add(
+        "--target",
+        action="append",
+        metavar="TARGET",
+        help="where: cpu (default), or predicted:BOARD, such as predicted:pi4; repeatable",
+    )
     add("--python", type=Path, metavar="PATH", help="interpreter that has the runtime")
     add("--data", metavar="DATA", help="also measure each file's accuracy on these photos")
     add("--limit", type=whole(1), metavar="N", help="on at most N of them")
@@ -52,6 +57,9 @@ def bench(args: argparse.Namespace) -> Outcome:
 
     --per-op says how long each operation takes and how many multiplications it does in that
     time: LiteRT's and ONNX Runtime's own profilers tell, in a second process after the row.
+
+    --target predicted:BOARD runs nothing: it predicts a range for a board of `zoo list` from
+    published latencies, says how far off such predictions were, and is never valid.
 
     Example: edgecnn bench out/* --threads 1,2 --out results/
     """
@@ -79,7 +87,7 @@ def bench(args: argparse.Namespace) -> Outcome:
 
 def _judge(rows: list[Measurement], *, require_valid: bool) -> tuple[int, str]:
     """Return the exit code, and the line that says why it is not 0."""
-    if all(row.latency_ms is None for row in rows):
+    if all(row.latency_ms is None and row.predicted_ms is None for row in rows):
         return InputError.exit_code, f"error: {rows[0].invalid_reasons[0]}"
     if all(row.per_op_reason for row in rows):
         return InputError.exit_code, f"error: {rows[0].per_op_reason}"
@@ -90,9 +98,11 @@ def _judge(rows: list[Measurement], *, require_valid: bool) -> tuple[int, str]:
 
 
 def _view(rows: list[Measurement], out: Path | None) -> list[Any]:
+    from edgecnn.report.predictions import predictions_table
     from edgecnn.report.text import measurement_table, operations_table
 
-    lines: list[Any] = [measurement_table(rows)]
+    guessed = any(row.predicted_ms for row in rows)
+    lines: list[Any] = predictions_table(rows) if guessed else [measurement_table(rows)]
     for row in rows:
         lines += operations_table(row) if row.per_op else []
         lines += [f"note: {row.per_op_reason}"] if row.per_op_reason else []

@@ -163,6 +163,45 @@ class PerOpAbout:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class PredictedMs:
+    """What one inference would take, milliseconds, on a board where nothing ran."""
+
+    low: float
+    mid: float
+    high: float
+
+    def __post_init__(self) -> None:
+        if not 0 < self.low <= self.mid <= self.high:
+            raise ValueError("a predicted range that is not in order")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Prediction:
+    """How good a predicted latency is, and what needs no prediction.
+
+    Attributes:
+        measurements: Published latencies that the prediction rests on.
+        median_factor: By which it was off on these, each left out once, in the median.
+        worst_factor: Likewise, at worst.
+        arena_mb: Activations as planned from the file's tensor lifetimes: exact.
+    """
+
+    measurements: int
+    median_factor: float
+    worst_factor: float
+    arena_mb: float
+
+    @property
+    def sentence(self) -> str:
+        """Says why the row is no measurement."""
+        return (
+            f"a prediction, not a measurement: on {self.measurements} published measurements, "
+            f"each left out in turn, it was off by a factor of {self.median_factor:.2f} in the "
+            f"median, {self.worst_factor:.2f} at worst"
+        )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Measurement:
     """One row: file x target x threads.
 
@@ -182,6 +221,8 @@ class Measurement:
         per_op: Times of the operations in the file's order; empty where none were asked for.
         per_op_about: How they were taken; none without them.
         per_op_reason: Why they were asked for and there are none.
+        predicted_ms: Of a board where nothing ran; such a row has no latency and is not valid.
+        prediction: How good it is.
         instructions: Guest instructions of one inference on an emulated board, which has no
             latency; none elsewhere.
     """
@@ -213,8 +254,12 @@ class Measurement:
     per_op: tuple[OpTime, ...] = ()
     per_op_about: PerOpAbout | None = None
     per_op_reason: str = ""
+    predicted_ms: PredictedMs | None = None
+    prediction: Prediction | None = None
     instructions: int | None = None
 
     def __post_init__(self) -> None:
         if self.valid == bool(self.invalid_reasons):
             raise ValueError("valid and invalid_reasons contradict each other")
+        if self.predicted_ms and (self.latency_ms or self.valid or not self.prediction):
+            raise ValueError("a prediction that poses as a measurement")

@@ -5,6 +5,14 @@ Each target satisfies `Target`; `parse` is the registry, whole on one screen.
 
 from edgecnn.targets.cpu import CpuTarget
 from edgecnn.targets.matrix import run_matrix, save
+from edgecnn.targets.predicted import PredictedTarget
 from edgecnn.targets.target import Target, parse
 
-__all__ = ["CpuTarget", "Target", "parse", "run_matrix", "save"]
+__all__ = [
+    "CpuTarget",
+    "PredictedTarget",
+    "Target",
+    "parse",
+    "run_matrix",
+    "save",
+]

@@ -12,6 +12,7 @@ from edgecnn.core import errors
 from edgecnn.core.errors import InputError
 from edgecnn.core.measurement import Accuracy, Measurement
 from edgecnn.targets.cpu import CpuTarget
+from edgecnn.targets.predicted import predicted
 
 KINDS = ("cpu", "gpu", "ssh", "emulated", "predicted")
 """Kinds of target that the command line knows; what follows a colon names one of a kind."""
@@ -48,9 +49,11 @@ def parse(text: str, *, python: Path | None = None) -> Target:
     Raises:
         InputError: no such target, or one that this version can't reach.
     """
-    kind = text.partition(":")[0]
+    kind, _, name = text.partition(":")
     if text == "cpu":
         return CpuTarget(python or Path(sys.executable))
+    if kind == "predicted" and name:
+        return predicted(name)
     if kind not in KINDS or kind == "cpu":
         raise errors.unknown("target", text, KINDS, where="--target")
     raise InputError(
