@@ -71,9 +71,11 @@ def _judge(verdict: Verdict, *, strict: bool) -> tuple[int, str]:
         for status in ("broken", "not judged")
     }  # fmt: skip
     if told["broken"]:
-        return 1, f"check failed: {'; '.join(told['broken'])}"
+        unseen = f"; not judged: {len(told['not judged'])} more" if told["not judged"] else ""
+        return 1, f"check failed: {'; '.join(told['broken'])}{unseen}"
     if verdict.blind:
-        why = told["not judged"][0].partition(" on ")[2] if told["not judged"] else "no row has that metric"
+        reasons = told["not judged"] or [" on no row has that metric"]
+        why = reasons[0].partition(" on ")[2]
         fix = "measure it in both sets, or leave the gate out"
         gates = ", ".join(verdict.blind)
         return InputError.exit_code, f"error: nothing to judge by {gates} ({why}): {fix}"
