@@ -162,7 +162,7 @@ def _row(
     paths = (measured and measured.model, written and written.path, checked and checked.path)
     file = PurePath(next((path for path in paths if path), "unnamed")).name
     told = written or measured
-    scheme = told.scheme if told else _scheme_of(file)
+    scheme = told.scheme if told else scheme_of(file)
     return Row(
         file=file,
         sha256=sha,
@@ -177,9 +177,10 @@ def _row(
     )
 
 
-def _scheme_of(path: str) -> str:
-    """Return the scheme that a name ``<checkpoint>-<scheme>.<format>`` carries."""
-    return PurePath(path).stem.rpartition("-")[2]
+def scheme_of(path: str) -> str:
+    """Return the scheme that a name ``<checkpoint>-<scheme>.<format>`` carries, or "unknown"."""
+    scheme = PurePath(path).stem.rpartition("-")[2]
+    return scheme if scheme in SCHEMES else "unknown"
 
 
 def _top1(

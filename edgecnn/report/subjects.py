@@ -11,7 +11,7 @@ from edgecnn.core.measurement import Measurement
 from edgecnn.core.parity import ParityRow
 from edgecnn.report import units
 from edgecnn.report.collect import Collected
-from edgecnn.report.rows import Agreement, Row, Top1, build
+from edgecnn.report.rows import Agreement, Row, Top1, build, scheme_of
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, order=True)
@@ -128,7 +128,7 @@ def _only_evaluated(collected: Collected) -> list[Row]:
                 file=path.name,
                 sha256=scores.sha256,
                 format=path.suffix.lstrip(".") or "checkpoint",
-                scheme="unknown" if path.suffix else "float32",
+                scheme=scheme_of(path.name) if path.suffix else "float32",
                 bytes=None,
                 top1=None,
                 agreement=None,

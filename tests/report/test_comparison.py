@@ -139,6 +139,18 @@ def test_scores_of_evaluate_are_compared() -> None:
     assert found.verdict == "noise"
 
 
+@pytest.mark.parametrize("other", ["exports", "parities", "measurements"])
+def test_scores_of_evaluate_find_their_file_in_other_results(other: str) -> None:
+    others = {
+        "exports": Collected(artifacts=(artifact(NAME, 10, 0.8, 99.0),)),
+        "parities": verified(()),
+        "measurements": Collected(measurements=(measurement(NAME, top1=0.8),)),
+    }
+    scores = Evaluation(model=f"out/{NAME}", sha256="a", split="test", n=100, top1=0.9)
+    (row,) = compare(Collected(evaluations=(scores,)), others[other]).rows
+    assert [found.metric for found in row.changes] == ["top1"]
+
+
 def test_an_accuracy_of_unknown_photos_has_no_interval() -> None:
     row = dataclasses.replace(artifact(NAME, 10, 0.8, 99.0), n=None)
     found = compare(Collected(artifacts=(row,)), Collected(artifacts=(row,)))
