@@ -23,7 +23,7 @@ def bundle_options(parser: Parser) -> None:
         "--target",
         required=True,
         metavar="DEVICE",
-        help="pi3, pi4, pi5, pi-zero2w (with -32bit: a 32-bit system), a name of "
+        help="pi3, pi4, pi400, pi5, cm4, pi-zero2w (with -32bit: a 32-bit system), a name of "
         "`edgecnn zoo list`, or this",
     )
     add("--out", type=Path, required=True, metavar="DIR", help="the folder; DIR.tar.gz beside it")

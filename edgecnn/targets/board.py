@@ -1,28 +1,23 @@
-"""The boards that have a profile in ``devices/``, and the short names that people give them."""
+"""For whom a bundle is: a board that has a profile in ``devices/``, or this machine."""
 
 from __future__ import annotations
 
 import dataclasses
 import platform
-import tomllib
 
-from edgecnn.core import shipped
+from edgecnn.core.device import devices, find_device
 from edgecnn.core.errors import unknown
 
-SHORT_NAMES = {
-    "pi3": "raspberry-pi-3b-plus",
-    "pi4": "raspberry-pi-4",
-    "pi5": "raspberry-pi-5",
-    "pi-zero2w": "raspberry-pi-zero-2-w",
-}
 THIS = "this"
 BITS_32 = "-32bit"
 """At the end of a Raspberry Pi's name: with a 32-bit system."""
 
+_WHERE = "--target"
+
 
 @dataclasses.dataclass(frozen=True)
 class Board:
-    """A board, as far as choosing software for it goes.
+    """A machine, as far as choosing software for it goes.
 
     Attributes:
         name: Of its profile; "this" for the machine at hand.
@@ -38,7 +33,7 @@ class Board:
 
 
 def find(name: str) -> Board:
-    """Return the device of this name or short name.
+    """Return the board of this name or short name.
 
     Raises:
         InputError: no such device.
@@ -46,15 +41,10 @@ def find(name: str) -> Board:
     if name == THIS:
         return Board(THIS, platform.node() or "this machine", platform.machine())
     plain = name.removesuffix(BITS_32)
-    profiles = {path.stem: path for path in shipped.folder("devices").glob("*.toml")}
-    path = profiles.get(SHORT_NAMES.get(plain, plain))
-    if path is None:
-        raise unknown("device", name, [*SHORT_NAMES, *profiles, THIS], where="--target")
-    profile = tomllib.loads(path.read_text(encoding="utf-8"))
-    cpu = profile["cpu"]
-    machine, title = cpu["arch"], profile["title"]
-    if plain != name:
-        if machine != "aarch64":
-            raise unknown("device", name, [*SHORT_NAMES, *profiles, THIS], where="--target")
-        machine, title = "armv7l", f"{title}, 32-bit system"
-    return Board(path.stem + name[len(plain) :], title, machine, cpu.get("cores", 0))
+    profile = find_device(plain, where=_WHERE)
+    cores = profile.cpu.cores or 0
+    if plain == name:
+        return Board(profile.name, profile.title, profile.cpu.arch, cores)
+    if profile.cpu.arch != "aarch64":
+        raise unknown("device", name, [*devices(), THIS], where=_WHERE)
+    return Board(profile.name + BITS_32, f"{profile.title}, 32-bit system", "armv7l", cores)
