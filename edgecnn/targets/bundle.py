@@ -71,6 +71,8 @@ def write(
             something in the way.
         MissingExtra: the runtime is not installed here.
     """
+    if out.name in ("", ".."):
+        raise InputError("no name of a folder", where=f"--out {out}", fix="name a new folder")
     archive = out.with_name(out.name + ".tar.gz")
     _refuse_foreign(out, archive, force=force)
     about = describe(path, device, labels=labels)

@@ -237,3 +237,9 @@ def test_a_foreign_file_runs_with_its_labels(
     with IsolatedModel(source, labels=tmp_path / "labels.txt") as model:
         ours = [(b.label, b.probability) for b in model.predict(photo).top(5)]
     assert [(b["class"], b["probability"]) for b in row["top"]] == ours
+
+
+@pytest.mark.parametrize("out", [".", "..", "/"])
+def test_a_folder_without_a_name_of_its_own_is_refused(tmp_path: Path, out: str) -> None:
+    with pytest.raises(InputError, match="name a new folder"):
+        bundle.write(tmp_path / "model.tflite", find("pi4"), Path(out), force=True)
