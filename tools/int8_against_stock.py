@@ -95,7 +95,12 @@ def ai_edge_quantizer(frozen: Frozen, photos: Callable[[], Iterator[Any]]) -> by
             lambda image: frozen.function(image)[0],
             input_signature=[tf.TensorSpec(frozen.shape, tf.float32, name="image")],
         )
-        tf.saved_model.save(module, folder, signatures=module.call.get_concrete_function())
+        tf.saved_model.save(
+            module,
+            folder,
+            signatures=module.call.get_concrete_function(),
+            options=tf.saved_model.SaveOptions(experimental_custom_gradients=False),  # of swish
+        )
         with quiet_stderr():
             float_file = tf.lite.TFLiteConverter.from_saved_model(folder).convert()
         path = Path(folder) / "float.tflite"
