@@ -35,7 +35,7 @@ from edgecnn.export.ladder import LADDER_FILE, Rung, climb
 from edgecnn.export.options import Decided, Options
 from edgecnn.export.photo_count import still_gaining
 from edgecnn.export.photos import Photos
-from edgecnn.export.rungs import rung_of, rungs
+from edgecnn.export.rungs import rung_of, rungs, rungs_before
 from edgecnn.export.writers import Writers, file_output
 from edgecnn.quantize import onnx as onnx_int8
 from edgecnn.quantize.plan import Plan
@@ -128,6 +128,7 @@ class Exporter:
             rungs(self.writers),
             judge,
             limit_points=limit_points,
+            compared=rungs_before(self.options.rounding),
             record=self.out / LADDER_FILE,
             key=f"{self.card.model_sha256} {calibration and calibration.hash} {formats} "
             f"{self.options.per_tensor} {self.options.equalizes} "

@@ -72,6 +72,7 @@ def climb(
     limit_points: float,
     record: Path,
     key: str,
+    compared: int = 0,
 ) -> tuple[Climb, Plan]:
     """Try rung after rung until one is within the budget; one that can't be made is left out.
 
@@ -81,6 +82,7 @@ def climb(
         limit_points: The budget.
         record: File of the rungs measured, so that an interrupted search goes on.
         key: What was measured with what: another one begins anew.
+        compared: So many first rungs only show what the next one gains: it doesn't end there.
 
     Returns:
         What came of it, and the best rung's plan.
@@ -94,7 +96,7 @@ def climb(
     tried: list[Rung] = []
     best: tuple[Rung, Callable[[], Plan]] | None = None
     made: dict[str, Plan] = {}
-    for name, make in plans:
+    for place, (name, make) in enumerate(plans):
         rung = known.get(name)
         if rung is None:
             try:
@@ -109,10 +111,9 @@ def climb(
             files.write_text(record, schema.dumps(Record(key=key, rungs=tuple(known.values()))))
         say(f"rung {len(tried) + 1}, {rung.to_text()}")
         tried.append(rung)
-        if best is None or _order(rung) < _order(best[0]):
+        if best is None or rung.drop_points <= limit_points or _order(rung) < _order(best[0]):
             best = rung, make
-        if rung.drop_points <= limit_points:
-            best = rung, make
+        if place >= compared and best[0].drop_points <= limit_points:
             break
     if best is None:
         raise ValueError("a ladder without rungs")

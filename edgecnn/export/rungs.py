@@ -8,7 +8,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, get_args
 
 import numpy.typing as npt
 
@@ -16,7 +16,7 @@ from edgecnn.core import files
 from edgecnn.core.artifact import Format, Measured
 from edgecnn.export.ladder import Rung
 from edgecnn.export.writers import Writers
-from edgecnn.quantize.plan import Plan
+from edgecnn.quantize.plan import Plan, Rounding
 from edgecnn.quantize.sensitivity import cheapest_gain, sensitivities
 from edgecnn.runtime import load
 
@@ -30,7 +30,7 @@ def rungs(writers: Writers) -> Iterator[tuple[str, Callable[[], Plan]]]:
     """Yield each rung's name and what makes its plan, the cheapest first."""
     yield "nearest rounding", lambda: writers.planned("nearest")
     yield "compensated rounding", lambda: writers.planned("compensated")
-    yield "better ranges", lambda: writers.planned("compensated", "percentile")
+    yield "other ranges", lambda: writers.planned("compensated", "percentile")
     order: list[str] = []
 
     def mixed(count: int) -> Plan:
@@ -47,6 +47,11 @@ def rungs(writers: Writers) -> Iterator[tuple[str, Callable[[], Plan]]]:
         "quantization-aware training",
         lambda: writers.trained(writers.planned("compensated")),
     )
+
+
+def rungs_before(rounding: Rounding) -> int:
+    """Return how many rungs are less than a rounding asks for."""
+    return get_args(Rounding).index(rounding)
 
 
 def rung_of(

@@ -195,12 +195,13 @@ def test_a_budget_writes_the_plan_and_the_rungs(checkpoint, tmp_path):
 
     options = Options(schemes=("int8",), calibration_count=40, max_drop=100.0)
     (made,) = export(checkpoint, tmp_path, options)
-    (rung,) = rungs_tried(tmp_path)
-    assert rung.name == "nearest rounding"
+    nearest, rung = rungs_tried(tmp_path)
+    assert [nearest.name, rung.name] == ["nearest rounding", "compensated rounding"]
     assert rung.latency_ms > 0
     plan = json.loads((tmp_path / f"{checkpoint.card.name}-int8.plan.json").read_text())
     assert plan["schema"].startswith("edgecnn/quantization-plan/")
     assert {layer["precision"] for layer in plan["layers"].values()} == {"int8"}
+    assert {layer.get("rounding") for layer in plan["layers"].values()} == {"compensated", None}
     assert made.metadata.scheme == "int8"
 
 

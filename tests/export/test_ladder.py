@@ -15,7 +15,9 @@ pytestmark = pytest.mark.tensorflow
 DROPS: dict[str, Any] = {"nearest": 2.0, "compensated": 0.6, "mixed": 0.2, "trained": 0.4}
 
 
-def search(folder: Path, limit: float, *, key: str = "model photos") -> tuple[Any, str, list[str]]:
+def search(
+    folder: Path, limit: float, *, key: str = "model photos", compared: int = 0
+) -> tuple[Any, str, list[str]]:
     """Climb a ladder whose rungs lose what `DROPS` says; return also which were measured."""
     from edgecnn.export.ladder import Rung, climb
 
@@ -40,6 +42,7 @@ def search(folder: Path, limit: float, *, key: str = "model photos") -> tuple[An
         limit_points=limit,
         record=folder / "ladder.json",
         key=key,
+        compared=compared,
     )
     return found, plan, measured
 
@@ -52,6 +55,23 @@ def test_the_first_rung_within_the_budget_is_taken(tmp_path: Path, limit: float,
     assert found.reached
     assert plan == f"plan of {name}"
     assert measured == list(DROPS)[: list(DROPS).index(name) + 1]
+
+
+def test_a_rung_that_only_compares_does_not_end_the_search(tmp_path: Path) -> None:
+    found, plan, measured = search(tmp_path, 5.0, compared=1)
+    assert found.reached
+    assert plan == "plan of compensated"
+    assert measured == ["nearest", "compensated"]
+
+
+def test_a_rung_that_only_compares_is_taken_where_the_next_does_not_suffice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(DROPS, "compensated", 2.5)
+    found, plan, measured = search(tmp_path, 2.0, compared=1)
+    assert found.reached
+    assert plan == "plan of nearest"
+    assert measured == ["nearest", "compensated"]
 
 
 def test_the_best_is_kept_where_none_suffices(tmp_path: Path) -> None:
