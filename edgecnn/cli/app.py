@@ -5,17 +5,14 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
-import signal
 import sys
-import threading
 import traceback
-from collections.abc import Iterator, Sequence
-from typing import NoReturn
+from collections.abc import Sequence
 
 import edgecnn
 from edgecnn.cli.commands import COMMANDS, build_parser, overview
 from edgecnn.cli.outcome import one_line, show
-from edgecnn.core import progress
+from edgecnn.core import interruption, progress
 from edgecnn.core.errors import EdgecnnError, InputError, Interrupted
 
 
@@ -31,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     _make_printable()
     try:
-        with _termination_as_ctrl_c():
+        with interruption.listening():
             return _run(words)
     except BrokenPipeError:
         # Whoever read our output has gone (`| head`); nothing is left to say, also at exit.
@@ -94,23 +91,6 @@ def _complain(error: BaseException) -> int:
     with contextlib.suppress(OSError):
         sys.stderr.write(one_line(line) + "\n")
     return code
-
-
-@contextlib.contextmanager
-def _termination_as_ctrl_c() -> Iterator[None]:
-    """Let a polite kill end a run as Ctrl-C does, so that it can be resumed."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def stop(*_: object) -> NoReturn:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _make_printable() -> None:

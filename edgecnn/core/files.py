@@ -80,16 +80,18 @@ def refuse_unwritable(folder: Path) -> None:
     """Make sure that a folder takes files, before long work whose result would be lost.
 
     Args:
-        folder: It need not be there yet; nothing is left in it or above it.
+        folder: It need not be there yet; nothing is left in it or above it, nor in its times.
 
     Raises:
         InputError: nobody may write there, or a part of its path is a file.
     """
     with writing(folder):
         there = next(p for p in (folder, *folder.absolute().parents) if p.exists())
+        before = there.stat()
         handle, name = tempfile.mkstemp(dir=there, prefix=f".{folder.name}.partial-")
         os.close(handle)
         Path(name).unlink()
+        os.utime(there, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 
 @contextlib.contextmanager

@@ -7,6 +7,8 @@ import sys
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 
+from edgecnn.core import interruption
+
 QUIET: ContextVar[bool] = ContextVar("QUIET", default=False)
 """True after ``--quiet``: no bar and no note, even on a terminal."""
 
@@ -18,12 +20,14 @@ Advance = Callable[..., None]
 def bar(label: str, *, total: int) -> Iterator[Advance]:
     """Show a bar on stderr while the block runs; yields the function that moves it.
 
+    Each step raises a KeyboardInterrupt that was dropped.
+
     Args:
         label: What is being done, a few words.
         total: Number of units of work.
     """
     if QUIET.get() or not sys.stderr.isatty():
-        yield lambda count=1, note="": None
+        yield lambda count=1, note="": interruption.check()
         return
     from rich.console import Console
     from rich.progress import (
@@ -46,6 +50,7 @@ def bar(label: str, *, total: int) -> Iterator[Advance]:
         task = progress.add_task(label, total=total, note="")
 
         def advance(count: int = 1, note: str | None = None) -> None:
+            interruption.check()
             if note is None:
                 progress.update(task, advance=count)
             else:

@@ -100,8 +100,10 @@ def test_asking_whether_a_folder_takes_files_leaves_nothing(
     tmp_path: Path, where: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    before = tmp_path.stat().st_mtime_ns
     files.refuse_unwritable(Path(where))
     assert list(tmp_path.iterdir()) == []
+    assert tmp_path.stat().st_mtime_ns == before
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")

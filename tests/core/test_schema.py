@@ -16,7 +16,7 @@ from edgecnn.core.artifact import Artifact, FileMetadata
 from edgecnn.core.checkpoint import Card
 from edgecnn.core.errors import InputError
 from edgecnn.core.image import Preprocessing
-from edgecnn.core.measurement import Latency, Measurement
+from edgecnn.core.measurement import Latency, Measurement, PredictedMs, Prediction
 from edgecnn.core.normalization import Normalization
 from edgecnn.core.parity import Parity
 
@@ -67,12 +67,33 @@ def latencies() -> st.SearchStrategy[Latency]:
 
 def measurements() -> st.SearchStrategy[Measurement]:
     reasons = st.lists(st.text(max_size=5), max_size=2).map(tuple)
-    plain = built(Measurement, valid=st.just(True), invalid_reasons=st.just(()))
-    return st.builds(
+    nothing = st.none()
+    plain = built(
+        Measurement,
+        valid=st.just(True),
+        invalid_reasons=st.just(()),
+        predicted_ms=nothing,
+        prediction=nothing,
+    )
+    measured = st.builds(
         lambda row, why: dataclasses.replace(row, valid=not why, invalid_reasons=why),
         plain,
         reasons,
     )
+    predicted = st.builds(
+        lambda row, times, about: dataclasses.replace(
+            row,
+            latency_ms=None,
+            predicted_ms=PredictedMs(**dict(zip(("low", "mid", "high"), times, strict=True))),
+            prediction=about,
+            valid=False,
+            invalid_reasons=("a prediction",),
+        ),
+        plain,
+        st.lists(st.floats(1e-6, 1e6), min_size=3, max_size=3).map(sorted),
+        built(Prediction),
+    )
+    return measured | predicted
 
 
 _CONSTRAINED: dict[Any, Any] = {
