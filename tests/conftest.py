@@ -25,7 +25,7 @@ settings.load_profile("edgecnn")
 SHARED = Path(os.environ.get("EDGECNN_SHARED", Path(__file__).parents[2] / "shared"))
 
 # What continuous integration must not skip: there `.ci/run` has installed all that they need.
-NEVER_SKIPPED_IN_CI = frozenset({"browser", "network"})
+NEVER_SKIPPED_IN_CI = frozenset({"board", "browser", "network"})
 
 
 @pytest.hookimpl(wrapper=True)
