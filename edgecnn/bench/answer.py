@@ -46,6 +46,7 @@ class Answer:
     samples_ms: tuple[float, ...]
     memory_mb: ProcessMemory
     machine: dict[str, Any]
+    energy_mj: float | None = None
 
 
 # The extra that brings each runtime.
@@ -76,6 +77,14 @@ def check_error(answer: dict[str, Any], *, model: Path, runtime: str) -> None:
             f"{runtime} that does not start ({text[:200]})",
             where="that Python's environment",
             fix=f"pip install 'edgecnn[{EXTRAS[runtime]}]' in an environment of its own",
+        )
+    if kind == "bad_option":
+        raise InputError(f"{runtime} {text[:200]}", where=model, fix="leave that option out")
+    if kind == "fixed_batch":
+        raise InputError(
+            f"a file that takes no batch in {runtime} ({text[:200]})",
+            where=model,
+            fix="measure it with --batch 1",
         )
     raise InputError(
         f"a file that {runtime} refuses ({text[:200]})",

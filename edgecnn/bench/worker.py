@@ -55,14 +55,25 @@ class Loaded(NamedTuple):
 # ------------------------------------------------------------------ runtimes
 
 
-def load_litert(module: Any, model: str, threads: int) -> Loaded:
-    """Load a TFLite file; LiteRT and tflite-runtime have the same interface."""
-    interpreter = module.Interpreter(model_path=model, num_threads=threads)
-    interpreter.allocate_tensors()
+def load_litert(
+    module: Any, model: str, threads: int, delegate: str | None = None, batch: int = 1
+) -> Loaded:
+    """Load a TFLite file; LiteRT and tflite-runtime have the same interface.
+
+    XNNPACK is what the interpreter takes unasked; only leaving it out needs to be said.
+    """
+    require_delegate(delegate, ("xnnpack", "none"))
+    kernels = module.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+    plain = {"experimental_op_resolver_type": kernels} if delegate == "none" else {}
+    interpreter = module.Interpreter(model_path=model, num_threads=threads, **plain)
     inputs, outputs = interpreter.get_input_details(), interpreter.get_output_details()
     require_one_input(len(inputs))
+    shape = (batch, *(int(n) for n in inputs[0]["shape"][1:]))
+    if batch > 1:
+        interpreter.resize_tensor_input(inputs[0]["index"], shape)
+    interpreter.allocate_tensors()
     return Loaded(
-        input_shape=tuple(int(n) for n in inputs[0]["shape"]),
+        input_shape=shape,
         input_dtype=np.dtype(inputs[0]["dtype"]).name,
         set_input=lambda values: interpreter.set_tensor(inputs[0]["index"], values),
         run=interpreter.invoke,
@@ -95,20 +106,26 @@ def litert_delegation(operators: list[Json]) -> Json:
     return {"delegate": name, "delegated_nodes": len(taken), "total_nodes": len(nodes)}
 
 
-def load_onnxruntime(module: Any, model: str, threads: int) -> Loaded:
+def load_onnxruntime(
+    module: Any, model: str, threads: int, delegate: str | None = None, batch: int = 1
+) -> Loaded:
     """Load an ONNX file on the CPU; this runtime doesn't tell the number of its nodes."""
+    own = "XnnpackExecutionProvider"
+    require_delegate(delegate, ("xnnpack",) if own in module.get_available_providers() else ())
+    first = [own] if delegate == "xnnpack" else []
     options = module.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    session = module.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    session = module.InferenceSession(
+        model, options, providers=[*first, "CPUExecutionProvider"]
+    )
     inputs, outputs = session.get_inputs(), [session.get_outputs()[0].name]
     require_one_input(len(inputs))
     feed: Json = {}
     dtype = inputs[0].type[len("tensor(") : -1]
     return Loaded(
-        # A free dimension has a name instead of a number: one image at a time.
-        input_shape=tuple(n if isinstance(n, int) and n > 0 else 1 for n in inputs[0].shape),
+        input_shape=sized(inputs[0].shape, batch),
         input_dtype={"float": "float32", "double": "float64"}.get(dtype, dtype),
         set_input=lambda values: feed.update({inputs[0].name: values}),
         run=lambda: session.run(outputs, feed),
@@ -127,8 +144,24 @@ def require_one_input(count: int) -> None:
         raise WorkerError("bad_file", f"{count} inputs instead of one image")
 
 
+def require_delegate(asked: str | None, known: tuple[str, ...]) -> None:
+    """Refuse to pretend that a delegate was used."""
+    if asked is not None and asked not in known:
+        told = " or ".join(known) or "its own kernels"
+        raise WorkerError("bad_option", f"runs with {told}, not with delegate {asked!r}")
+
+
+def sized(shape: list[Any], batch: int) -> tuple[int, ...]:
+    """Return an input's shape for so many images; a free size has a name, not a number."""
+    sizes = [n if isinstance(n, int) and n > 0 else None for n in shape]
+    if sizes and sizes[0] is not None and batch not in (1, sizes[0]):
+        raise WorkerError("fixed_batch", f"its input is {shape}")
+    first = [(batch if batch > 1 else sizes[0]) or 1] if sizes else []
+    return (*first, *(n or 1 for n in sizes[1:]))
+
+
 # name: module, package that knows the version, loader
-RUNTIMES: dict[str, tuple[str, str, Callable[[Any, str, int], Loaded]]] = {
+RUNTIMES: dict[str, tuple[str, str, Callable[..., Loaded]]] = {
     "litert": ("ai_edge_litert.interpreter", "ai-edge-litert", load_litert),
     "tflite-runtime": ("tflite_runtime.interpreter", "tflite-runtime", load_litert),
     "onnxruntime": ("onnxruntime", "onnxruntime", load_onnxruntime),
@@ -145,12 +178,13 @@ def measure(request: Json) -> Json:
         request: ``model`` (path), ``runtime``, ``threads``, ``input`` (``scale`` and
             ``offset`` that turn pixels 0..255 into input values; null where unknown) and
             ``protocol`` (``seconds``, ``runs``, ``warmup_seconds``, ``warmup_runs``,
-            ``max_seconds``).
+            ``max_seconds``; where there: ``delegate``, ``batch``, ``pin``).
 
     Raises:
         WorkerError: the runtime is not installed, or it refuses the file.
     """
     load_at_start = os.getloadavg()[0]
+    pin(request["protocol"].get("pin"))
     module_name, package, loader = RUNTIMES[request["runtime"]]
     try:
         module = importlib.import_module(module_name)
@@ -185,37 +219,66 @@ def measure(request: Json) -> Json:
 
 
 def load_and_time(
-    loader: Callable[[Any, str, int], Loaded], module: Any, request: Json
+    loader: Callable[..., Loaded], module: Any, request: Json
 ) -> tuple[Loaded, Json]:
     """Return the loaded model and its times; milliseconds."""
     how = request["protocol"]
+    batch = how.get("batch", 1)
     start = time.perf_counter_ns()
-    model = loader(module, request["model"], request["threads"])
+    model = in_batches(
+        lambda: loader(module, request["model"], request["threads"], how.get("delegate"), batch),
+        batch,
+    )
     init_ms = (time.perf_counter_ns() - start) / 1e6
     model.set_input(input_values(model.input_shape, model.input_dtype, request["input"]))
-    (first_ms,) = time_runs(model.run, seconds=0, runs=1, max_seconds=0)
+    (first_ms,) = in_batches(
+        lambda: time_runs(model.run, seconds=0, runs=1, max_seconds=0), batch
+    )
+    require_alike(np.asarray(model.output()), batch)
     warmup = time_runs(
         model.run,
         seconds=how["warmup_seconds"],
         runs=how["warmup_runs"],
         max_seconds=how["max_seconds"] / 2,
     )
+    every = 1 + int(how["seconds"] * 1e3 / min(warmup) / MAX_SAMPLES)
     before = snapshot()
     samples = time_runs(
         model.run,
         seconds=how["seconds"],
         runs=how["runs"],
         max_seconds=how["max_seconds"],
-        every=1 + int(how["seconds"] * 1e3 / min(warmup) / MAX_SAMPLES),
+        every=every,
     )
     after = snapshot()
+    spent = spent_mj(before["energy_uj"], after["energy_uj"])
     return model, {
+        "energy_mj": None if spent is None else spent / (len(samples) * every),
         "init_ms": init_ms,
         "first_ms": first_ms,
         "warmup_runs": len(warmup),
         "samples_ms": samples,
         "machine": change(before, after),
     }
+
+
+def in_batches(work: Callable[[], Any], batch: int) -> Any:
+    """Do what a file may refuse because it was made for another number of images."""
+    try:
+        return work()
+    except WorkerError:
+        raise
+    except Exception as error:
+        raise WorkerError("fixed_batch" if batch > 1 else "bad_file", f"{error}") from error
+
+
+def require_alike(output: Any, batch: int) -> None:
+    """Refuse an output that doesn't give each of several like images the same answer."""
+    rows = output.astype(np.float64)
+    if batch > 1 and (
+        rows.ndim == 0 or len(rows) != batch or not np.allclose(rows, rows[:1], 1e-3, 1e-4)
+    ):
+        raise WorkerError("fixed_batch", f"its output is {list(output.shape)}")
 
 
 def time_runs(
@@ -262,10 +325,11 @@ def time_runs(
 def input_values(shape: tuple[int, ...], dtype: str, how: dict[str, float] | None) -> Any:
     """Make input values from something like a photo: smooth, with a little noise.
 
-    Not zeros: sparse or repeated values are an easier task for some kernels.
+    Not zeros: sparse or repeated values are an easier task for some kernels. All images of
+    a batch are alike.
     """
     integer = np.issubdtype(np.dtype(dtype), np.integer)
-    at = np.arange(math.prod(shape))
+    at = np.arange(math.prod(shape[1:]))
     noise = at * 7919 % 29  # numpy's generators would take megabytes that are no model's
     pixels = np.rint(113 + 100 * np.sin(at / 500) + noise).astype(np.float32)
     if how is None:  # without better knowledge int8 takes pixels less 128, others take pixels
@@ -274,7 +338,7 @@ def input_values(shape: tuple[int, ...], dtype: str, how: dict[str, float] | Non
     if integer:
         limits = np.iinfo(dtype)
         values = np.clip(np.rint(values), limits.min, limits.max)
-    return values.astype(dtype).reshape(shape)
+    return np.tile(values.astype(dtype), shape[0]).reshape(shape)
 
 
 # ------------------------------------------------------------------- memory
@@ -334,7 +398,19 @@ def machine_facts() -> Json:
         "python": platform.python_version(),
         "numpy": np.__version__,
         "governor": read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor").strip() or None,
+        "affinity": sorted(getattr(os, "sched_getaffinity", lambda _: ())(0)),
     }
+
+
+def pin(cores: list[int] | None) -> None:
+    """Keep this process, and the threads that it will start, on these cores."""
+    if not cores:
+        return
+    try:
+        os.sched_setaffinity(0, cores)
+    # Not Linux, no such core, or a container that may not use it.
+    except (AttributeError, OSError, ValueError) as error:
+        raise WorkerError("bad_option", f"cannot be pinned to cores {cores} ({error})") from error
 
 
 def snapshot() -> Json:
@@ -357,6 +433,7 @@ def snapshot() -> Json:
             "/sys/devices/system/cpu/cpu0/thermal_throttle/core_throttle_count", 1
         ),
         "pi_throttled": pi_throttled(),
+        "energy_uj": energy_uj(),
     }
 
 
@@ -389,6 +466,28 @@ def throttling(before: Json, after: Json) -> list[str]:
     happened = after["pi_throttled"] | (after["pi_throttled"] & ~before["pi_throttled"]) >> 16
     names += [name for bit, name in enumerate(PI_THROTTLE_BITS) if happened >> bit & 1]
     return names
+
+
+def energy_uj(root: str = "/sys/class/powercap") -> dict[str, tuple[float, float]]:
+    """Return each processor's energy counter (RAPL) and where it begins anew; microjoules.
+
+    Only root may read it on most systems, and a virtual machine has none.
+    """
+    found = {}
+    for zone in map(str, Path(root).glob("intel-rapl:*")):  # AMD's processors have it, too
+        now, end = number(f"{zone}/energy_uj", 1), number(f"{zone}/max_energy_range_uj", 1)
+        if read(f"{zone}/name").startswith("package") and now is not None and end:
+            found[zone] = (now, end)
+    return found
+
+
+def spent_mj(
+    before: dict[str, tuple[float, float]], after: dict[str, tuple[float, float]]
+) -> float | None:
+    """Return what all processors used between two looks, millijoules; None where untold."""
+    if not before or before.keys() != after.keys():
+        return None
+    return sum((after[zone][0] - now) % end for zone, (now, end) in before.items()) / 1e3
 
 
 def waited_seconds() -> dict[str, float]:

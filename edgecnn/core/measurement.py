@@ -225,6 +225,8 @@ class Measurement:
         prediction: How good it is.
         instructions: Guest instructions of one inference on an emulated board, which has no
             latency; none elsewhere.
+        energy_mj: What the processors used during one inference, all else that they did
+            included, millijoules; none where the machine doesn't tell.
     """
 
     SCHEMA: ClassVar[str] = "edgecnn/measurement/1"
@@ -257,9 +259,29 @@ class Measurement:
     predicted_ms: PredictedMs | None = None
     prediction: Prediction | None = None
     instructions: int | None = None
+    energy_mj: float | None = None
 
     def __post_init__(self) -> None:
         if self.valid == bool(self.invalid_reasons):
             raise ValueError("valid and invalid_reasons contradict each other")
         if self.predicted_ms and (self.latency_ms or self.valid or not self.prediction):
             raise ValueError("a prediction that poses as a measurement")
+
+    @property
+    def batch(self) -> int:
+        """Images of one inference: the latency is that of all of them together."""
+        return int(self.protocol.get("batch") or 1)
+
+    @property
+    def variant(self) -> str:
+        """What was asked for beyond runtime and threads, in words; empty for the defaults.
+
+        Rows that differ in it measure different things.
+        """
+        delegate, cores = self.protocol.get("delegate"), self.protocol.get("pin") or ()
+        words = [
+            f"delegate {delegate}" if delegate else "",
+            f"batch {self.batch}" if self.batch != 1 else "",
+            f"cores {'+'.join(str(core) for core in cores)}" if cores else "",
+        ]
+        return ", ".join(word for word in words if word)

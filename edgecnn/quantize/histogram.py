@@ -55,22 +55,23 @@ class Histogram:
         places = _place(self.low, exponent) + np.arange(len(self.counts) + 1)
         return places * math.ldexp(1.0, exponent)
 
-    def add(self, values: Array) -> None:
+    def add(self, values: Array, low: float, high: float) -> None:
         """Count values.
 
         Args:
             values: [n], any float type, all finite.
+            low: The smallest of them.
+            high: The largest.
         """
-        if not len(values):
-            return
-        exact = values.astype(np.float64)
-        self._cover(float(exact.min()), float(exact.max()))
+        self._cover(low, high)
         exponent = self.exponent
+        zeros = int(np.count_nonzero(values == 0))
         # Exact: dividing by a power of two rounds nothing.
-        places = np.floor(exact * math.ldexp(1.0, -exponent)).astype(np.int64)
+        scaled = np.multiply(values, math.ldexp(1.0, -exponent), dtype=np.float64)
+        places = np.floor(scaled, out=scaled).astype(np.int32)
         first = _place(self.low, exponent)
-        self.counts += np.bincount(places - first, minlength=len(self.counts))
-        zeros = len(values) - int(np.count_nonzero(exact))
+        places -= first
+        self.counts += np.bincount(places, minlength=len(self.counts))
         self.counts[-first] -= zeros
         self.zeros += zeros
 

@@ -11,6 +11,7 @@ arXiv:1511.06488.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -62,12 +63,24 @@ class Spread:
     photos: int = 0
     histogram: Histogram | None = None
 
-    def add(self, low: float, high: float) -> None:
-        """Take in one photo's extremes."""
+    def add(self, values: Array) -> None:
+        """Take in one photo's values.
+
+        Args:
+            values: Any shape but an empty one; [n] where a histogram is kept.
+
+        Raises:
+            ValueError: a value that is not a number, or infinite.
+        """
+        low, high = float(values.min()), float(values.max())
+        if not (math.isfinite(low) and math.isfinite(high)):
+            raise ValueError("values that are infinite or not a number")
         self.low, self.high = min(self.low, low), max(self.high, high)
         self.lows += low
         self.highs += high
         self.photos += 1
+        if self.histogram is not None:
+            self.histogram.add(values, low, high)
 
     def copy(self) -> Spread:
         """Return one that later photos don't change."""

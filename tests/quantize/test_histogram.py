@@ -19,7 +19,7 @@ batches = st.lists(
 def counted(*values: np.ndarray) -> Histogram:
     histogram = Histogram()
     for value in values:
-        histogram.add(value)
+        histogram.add(value, float(value.min()), float(value.max()))
     return histogram
 
 
