@@ -26,7 +26,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
-from edgecnn.bench.worker import machine_facts
+from edgecnn.bench.machine import machine_facts
 from edgecnn.core import schema
 from edgecnn.report import units
 

@@ -50,7 +50,12 @@ class Answer:
 
 
 # The extra that brings each runtime.
-EXTRAS = {"litert": "tflite", "tflite-runtime": "tflite-runtime", "onnxruntime": "onnx"}
+EXTRAS = {
+    "litert": "tflite",
+    "tflite-runtime": "tflite-runtime",
+    "onnxruntime": "onnx",
+    "openvino": "openvino",
+}
 
 
 def check(answer: dict[str, Any], *, model: Path, runtime: str) -> Answer:

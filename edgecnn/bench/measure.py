@@ -12,7 +12,7 @@ from edgecnn.bench.answer import Answer, check
 from edgecnn.bench.per_op import with_operations
 from edgecnn.bench.place import Place, ThisMachine
 from edgecnn.bench.protocol import Protocol
-from edgecnn.core import errors, files
+from edgecnn.core import errors, files, schema
 from edgecnn.core.artifact import FileMetadata, Format
 from edgecnn.core.errors import InputError, MissingExtra
 from edgecnn.core.measurement import Accuracy, Latency, Measurement
@@ -21,11 +21,14 @@ from edgecnn.runtime import wiring
 from edgecnn.runtime.engine import Port
 
 RUNTIMES: dict[Format, tuple[str, ...]] = {
-    "tflite": ("litert", "tflite-runtime"),
-    "onnx": ("onnxruntime",),
+    "tflite": ("litert", "tflite-runtime", "openvino"),
+    "onnx": ("onnxruntime", "openvino"),
     "ort": ("onnxruntime",),
 }
 """Runtimes of each format; where none is asked for, the first that is installed."""
+
+ONLY_ON_REQUEST = frozenset({"openvino"})
+"""Runtimes that never stand in for another one."""
 
 MAX_THREADS = 256
 
@@ -74,7 +77,7 @@ def measure(
         preprocess_ms=before_ms,
         postprocess_ms=after_ms,
     )
-    row = _with_answer(row, answer)
+    row = _with_answer(row, answer, asked=protocol.delegate)
     if not protocol.per_op:
         return row
     request = _request(path, name, metadata, threads, protocol)
@@ -125,14 +128,14 @@ def unmeasured(
         memory_mb=None,
         accuracy=None,
         machine={},
-        protocol={**dataclasses.asdict(protocol), "frame_shape": list(stages.FRAME_SHAPE)},
+        protocol={**schema.encode(protocol), "frame_shape": list(stages.FRAME_SHAPE)},
         valid=False,
         invalid_reasons=(reason,),
         when=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     )
 
 
-def _with_answer(row: Measurement, answer: Answer) -> Measurement:
+def _with_answer(row: Measurement, answer: Answer, *, asked: str | None) -> Measurement:
     latency = Latency(
         init=answer.init_ms,
         first=answer.first_ms,
@@ -142,6 +145,8 @@ def _with_answer(row: Measurement, answer: Answer) -> Measurement:
     reasons = validity.reasons(latency, answer.machine)
     if not answer.finite:
         reasons = ("wrong answer: the output holds NaN or infinity", *reasons)
+    if asked == "xnnpack" and answer.delegate == "none":
+        reasons = ("XNNPACK took no operation of this file", *reasons)
     return dataclasses.replace(
         row,
         runtime_version=answer.runtime_version,
@@ -150,6 +155,7 @@ def _with_answer(row: Measurement, answer: Answer) -> Measurement:
         total_nodes=answer.total_nodes,
         latency_ms=latency,
         machine=answer.machine,
+        energy_mj=answer.energy_mj,
         valid=not reasons,
         invalid_reasons=reasons,
     )
@@ -163,7 +169,7 @@ def _format(path: Path) -> Format:
 def _candidates(path: Path, kind: Format, runtime: str | None) -> tuple[str, ...]:
     """Return the runtimes to try, in order."""
     if runtime is None:
-        return RUNTIMES[kind]
+        return tuple(name for name in RUNTIMES[kind] if name not in ONLY_ON_REQUEST)
     if runtime not in RUNTIMES[kind]:
         fix = f"use --runtime {RUNTIMES[kind][0]}"
         raise InputError(f"a {kind} file, which {runtime} does not read", where=path, fix=fix)
@@ -205,8 +211,10 @@ def _request(
 
 def _stages(path: Path, metadata: FileMetadata | None, answer: Answer) -> _Stages:
     """Time what is before and after an inference; none where the input is no image."""
-    source = Port(shape=answer.input_shape, dtype=answer.input_dtype)
-    result = Port(shape=answer.output_shape, dtype=answer.output_dtype)
+    # One photo is prepared at a time, however many make a batch.
+    shape = (1, *answer.output_shape[1:])
+    source = Port(shape=(1, *answer.input_shape[1:]), dtype=answer.input_dtype)
+    result = Port(shape=shape, dtype=answer.output_dtype)
     try:
         if metadata is None:
             ends = wiring.assumed(source, result, where=path)
@@ -214,4 +222,4 @@ def _stages(path: Path, metadata: FileMetadata | None, answer: Answer) -> _Stage
             ends = wiring.told(metadata, source, result, where=path)
     except InputError:
         return None, None
-    return stages.preprocess_ms(ends), stages.postprocess_ms(ends, answer.output_shape)
+    return stages.preprocess_ms(ends), stages.postprocess_ms(ends, shape)

@@ -61,6 +61,7 @@ def with_operations(row: Measurement, path: Path, request: dict[str, Any], place
         timeout_seconds: Of the process that profiles.
     """
     try:
+        _require_profiled(row)
         answer = place.run({**request, "per_op": True}, timeout_seconds=timeout_seconds)
         found = read_profile(answer, model=path, runtime=row.runtime)
         operations = by_operation(found.kernels, read_graph(path))
@@ -74,6 +75,17 @@ def with_operations(row: Measurement, path: Path, request: dict[str, Any], place
         residual_ms=found.outside_ms,
     )
     return dataclasses.replace(row, per_op=operations, per_op_about=about)
+
+
+def _require_profiled(row: Measurement) -> None:
+    """Refuse settings in which the profilers would time something else than the row."""
+    for option, is_other in (("--batch", row.batch > 1), ("--delegate", row.delegate == "none")):
+        if is_other:
+            raise InputError(
+                f"no times of its operations with {option}",
+                where=row.model,
+                fix="profile it without that option",
+            )
 
 
 def read_profile(answer: dict[str, Any], *, model: Path, runtime: str) -> Profile:

@@ -11,9 +11,21 @@ import sys
 from pathlib import Path
 from typing import Any, Protocol
 
-from edgecnn.bench import profiler, worker
 from edgecnn.core import schema
 from edgecnn.core.errors import InputError
+
+_PACKAGE = Path(__file__).parents[1]
+
+# Finds the programs of this room in whichever interpreter runs them, and nothing else of ours:
+# the packages' own __init__ would load megabytes that are no model's.
+_START = """
+import importlib, sys, types
+sys.path[:] = [place for place in sys.path if place]
+for name, place in (("edgecnn", sys.argv[1]), ("edgecnn.bench", sys.argv[1] + "/bench")):
+    sys.modules[name] = types.ModuleType(name)
+    sys.modules[name].__path__ = [place]
+importlib.import_module(sys.argv[2]).main()
+"""
 
 
 class Place(Protocol):
@@ -49,14 +61,13 @@ class ThisMachine:
     name: str = "cpu"
 
     def run(self, request: dict[str, Any], *, timeout_seconds: float) -> dict[str, Any]:
-        """Start `bench/worker.py`, or `profiler.py`, in a new process; see `Place`."""
+        """Start the program for this request in a new process; see `Place`."""
         model = Path(request["model"])
-        program = profiler.__file__ if request.get("per_op") else worker.__file__
-        # The room's own modules must not be found by what numpy or the runtime imports.
+        # What lies in the user's folder must not be found by what numpy or the runtime imports.
         environment = {**os.environ, "PYTHONSAFEPATH": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
         try:
             done = subprocess.run(
-                [self.python, program],
+                [self.python, "-c", _START, _PACKAGE, program_for(request)],
                 input=json.dumps({**request, "model": str(model.absolute())}),
                 capture_output=True,
                 text=True,
@@ -77,6 +88,15 @@ class ThisMachine:
         if not isinstance(answer, dict):
             raise InputError("an answer that is no object", where=model, fix="check --python")
         return answer
+
+
+def program_for(request: dict[str, Any]) -> str:
+    """Return the module that answers a request; its ``main`` does."""
+    if request.get("per_op"):
+        return "edgecnn.bench.profiler"
+    if request["runtime"] == "openvino":
+        return "edgecnn.bench.openvino"
+    return "edgecnn.bench.worker"
 
 
 def _death(done: subprocess.CompletedProcess[str], request: dict[str, Any]) -> InputError:

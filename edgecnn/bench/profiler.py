@@ -1,7 +1,7 @@
 """Time each operation of one model file in this process: JSON on stdin, JSON on stdout.
 
 Each runtime's own profiler tells how long its kernels took. Like `worker.py` beside it, this
-file needs Python 3.9, numpy and one runtime, and runs where nothing else of ours is installed.
+needs Python 3.9, numpy and one runtime, and runs where nothing else of ours is installed.
 """
 
 from __future__ import annotations
@@ -18,26 +18,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from edgecnn.bench import worker
+
 SCHEMA = "edgecnn/profiler/1"
 # With tracing on, XNNPACK reads a clock after each kernel: a second gives hundreds of runs.
 MAX_SECONDS = 1.5
 MIN_RUNS = 30
 Json = dict[str, Any]
-
-
-def _sibling(name: str) -> Any:
-    """Import a file of this folder by its place: the package may not be installed here."""
-    place = Path(__file__).with_name(f"{name}.py")
-    spec = importlib.util.spec_from_file_location(name, place)
-    if spec is None or spec.loader is None:
-        raise ImportError(place)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-worker = _sibling("worker")
 
 
 class Kernel(NamedTuple):
@@ -445,5 +432,6 @@ def in_parts(events: list[tuple[int, str, int, int]]) -> list[tuple[Kernel, floa
     return found
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Answer one request."""
     worker.main(profile)

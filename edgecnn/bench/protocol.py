@@ -1,4 +1,4 @@
-"""How long a file is timed: enough runs for a 90th percentile, and a few seconds."""
+"""How a file is timed: enough runs for a 90th percentile, a few seconds, and with what."""
 
 from __future__ import annotations
 
@@ -22,6 +22,9 @@ class Protocol:
         warmup_runs: Fewest inferences of the warm-up.
         max_seconds: Longest timed part; the warm-up stops at half of it.
         per_op: Afterwards each operation is timed, too, in a process of its own.
+        delegate: What runs the operations; None: what the runtime takes by itself.
+        batch: Images of one inference.
+        pin: Cores that the process may use; empty: all.
     """
 
     seconds: float = 3.0
@@ -30,12 +33,15 @@ class Protocol:
     warmup_runs: int = 10
     max_seconds: float = 60.0
     per_op: bool = False
+    delegate: str | None = None
+    batch: int = 1
+    pin: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if not 0 <= self.seconds <= self.max_seconds <= 3600:
             raise ValueError(f"{self.seconds} s is not within 0..{self.max_seconds} s")
-        if self.runs < 1:
-            raise ValueError("at least one run is timed")
+        if min(self.runs, self.batch) < 1:
+            raise ValueError("at least one run of one image is timed")
 
     @property
     def timeout_seconds(self) -> float:

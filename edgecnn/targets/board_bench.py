@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import datetime
 import json
+import signal
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 from edgecnn.bench.protocol import Protocol
@@ -16,7 +18,8 @@ from edgecnn.core.measurement import Latency
 from edgecnn.targets.board_model import HERE, ends_of, refused
 
 MEASUREMENT_SCHEMA = "edgecnn/measurement/1"  # as `core.measurement.Measurement.SCHEMA`
-# `edgecnn bundle` puts the text of bench/worker.py here: it times the file in a fresh process.
+# `edgecnn bundle` puts bench/worker.py here, with what it imports: it times the file in a fresh
+# process.
 WORKER = ""
 
 
@@ -94,9 +97,21 @@ def ask(about: dict[str, Any], *, runtime: str, threads: int, how: Protocol) -> 
         answer: dict[str, Any] = json.loads(done.stdout) if done.returncode == 0 else {}
     except subprocess.TimeoutExpired:
         raise InputError("no answer in time", where=path, fix="measure fewer runs") from None
+    if done.returncode < 0:
+        raise killed(-done.returncode, runtime, path)
     if not answer:
         last = (done.stderr.strip().splitlines() or [f"status {done.returncode}"])[-1]
         raise InputError(f"a measurement that failed ({last[:200]})", where=path, fix="free memory")
     if "error" in answer:
         raise refused(runtime, Exception(answer["error"]["text"]), path)
     return answer
+
+
+def killed(number: int, runtime: str, path: Path) -> InputError:
+    """Build the error for a worker that a signal ended: the kernel's, or native code's own."""
+    name = signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
+    if name == "SIGKILL":
+        return InputError(f"a worker that was killed ({name})", where=path, fix="free memory")
+    return InputError(
+        f"a file that makes {runtime} crash ({name})", where=path, fix="export it again"
+    )

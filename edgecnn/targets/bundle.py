@@ -130,7 +130,7 @@ def describe(path: Path, device: Board, *, labels: Path | None = None) -> dict[s
 
 def runner() -> str:
     """Return the text of ``run.py``: our own modules as one file, with the worker inside."""
-    text, work = single_file(on_board.__name__), Path(worker.__file__).read_text(encoding="utf-8")
+    text, work = single_file(on_board.__name__), single_file(worker.__name__)
     before, mark, after = text.partition('\nWORKER = ""\n')
     if not mark or "'''" in work:
         raise ValueError("no place for the worker in the runner")

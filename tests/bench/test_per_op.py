@@ -66,7 +66,7 @@ def test_a_profiler_that_dies_costs_the_times_and_not_the_row(
     real, stand_in = ThisMachine().python, interpreter("kill -SEGV $$")
     script = tmp_path / "either"
     script.write_text(
-        f'#!/bin/sh\ncase "$1" in *profiler.py) exec {stand_in} "$@";; esac\nexec {real} "$@"\n'
+        f'#!/bin/sh\ncase "$4" in *profiler) exec {stand_in} "$@";; esac\nexec {real} "$@"\n'
     )
     script.chmod(0o755)
     row = bench.measure(foreign, protocol=PER_OP, place=ThisMachine(script))

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import ast
 import ctypes
-import json
 import struct
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -15,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgecnn.bench import profiler
+from edgecnn.bench import ThisMachine, profiler
 
 Kernel, Run = profiler.Kernel, profiler.Run
 
@@ -26,17 +24,9 @@ def request_for(path: Path, runtime: str, threads: int = 1) -> dict[str, Any]:
             "protocol": protocol}  # fmt: skip
 
 
-def answered(folder: Path, request: dict[str, Any]) -> dict[str, Any]:
-    """Run the program, copied away from the package as on a board."""
-    for name in ("worker.py", "profiler.py"):
-        source = Path(profiler.__file__).with_name(name)
-        (folder / name).write_text(source.read_text())
-    done = subprocess.run(
-        [sys.executable, "-P", folder / "profiler.py"],
-        input=json.dumps(request), capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    answer: dict[str, Any] = json.loads(done.stdout)
-    return answer
+def answered(request: dict[str, Any]) -> dict[str, Any]:
+    """Run the program in a process of its own."""
+    return ThisMachine().run({**request, "per_op": True}, timeout_seconds=120)
 
 
 @pytest.fixture
@@ -45,7 +35,7 @@ def foreign(shared: Path) -> Path:
 
 
 def test_litert_tells_of_each_kernel_inside_its_delegate(foreign: Path, tmp_path: Path) -> None:
-    answer = answered(tmp_path, request_for(foreign, "litert", threads=2))
+    answer = answered(request_for(foreign, "litert", threads=2))
     assert answer["schema"] == profiler.SCHEMA
     kernels = answer["kernels"]
     assert len(kernels) == 31
@@ -67,7 +57,7 @@ def test_litert_tells_of_each_kernel_inside_its_delegate(foreign: Path, tmp_path
 def test_each_runtime_that_has_a_profiler_answers(
     tiny_files: Path, tmp_path: Path, name: str, runtime: str
 ) -> None:
-    answer = answered(tmp_path, request_for(tiny_files / name, runtime))
+    answer = answered(request_for(tiny_files / name, runtime))
     assert len(answer["kernels"]) >= 4
     assert all(kernel["ms"] >= 0 for kernel in answer["kernels"])
 
@@ -85,7 +75,7 @@ def test_what_cannot_be_profiled_is_an_answer_too(
 ) -> None:
     path = tmp_path / "model.bin"
     path.write_bytes(content)
-    answer = answered(tmp_path, request_for(path, runtime))
+    answer = answered(request_for(path, runtime))
     assert answer["error"]["kind"] == kind
 
 

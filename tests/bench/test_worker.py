@@ -4,7 +4,7 @@ import ast
 import gc
 import itertools
 import json
-import subprocess
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgecnn.bench import worker
+from edgecnn.bench import ThisMachine, machine, worker
 
 
 def clock_ns(*steps_ms: float) -> Any:
@@ -104,124 +104,29 @@ def test_a_runtime_that_tells_no_nodes_leaves_the_counts_open() -> None:
     assert worker.litert_delegation([])["total_nodes"] is None
 
 
-def moment(**changed: Any) -> dict[str, Any]:
-    start: dict[str, Any] = {
-        "wall_s": 0.0,
-        "busy_s": 0.0,
-        "steal_s": 0.0,
-        "own_s": 0.0,
-        "waited_s": {},
-        "clock_mhz": 1800.0,
-        "temperature_c": 50.0,
-        "throttle_count": 0.0,
-        "pi_throttled": 0,
-    }
-    return {**start, **changed}
+def imported_by(source: str) -> set[str]:
+    """Return the modules that a file names, ours in full, others by their first name."""
+    found = set()
+    for item in ast.walk(ast.parse(source, feature_version=(3, 9))):
+        if isinstance(item, ast.Import):
+            found |= {alias.name.partition(".")[0] for alias in item.names}
+        elif isinstance(item, ast.ImportFrom):
+            name = item.module or ""
+            found.add(name if name.startswith("edgecnn") else name.partition(".")[0])
+    return found - set(sys.stdlib_module_names)
 
 
-def test_time_of_other_processes_is_what_is_busy_less_what_is_ours(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("os.cpu_count", lambda: 4)
-    told = worker.change(
-        moment(),
-        moment(wall_s=10.0, busy_s=18.0, own_s=10.0, steal_s=2.0, waited_s={"7": 1.0, "8": 0.2}),
-    )
-    assert told["others_share"] == 0.2
-    assert told["steal_share"] == 0.05
-    assert told["waiting_share"] == 0.1
+def test_two_files_are_all_that_it_needs_of_ours() -> None:
+    assert imported_by(Path(worker.__file__).read_text()) == {"numpy", "edgecnn.bench.machine"}
+    assert imported_by(Path(machine.__file__).read_text()) == {"numpy"}
 
 
-def test_of_several_threads_the_one_that_waited_most_counts() -> None:
-    before = moment(waited_s={"1": 5.0, "2": 0.0})
-    after = moment(wall_s=10.0, waited_s={"1": 5.1, "2": 3.0, "3": 1.0})
-    assert worker.change(before, after)["waiting_share"] == 0.3
-
-
-def test_what_the_machine_does_not_tell_is_null() -> None:
-    nan = float("nan")
-    told = worker.change(
-        moment(busy_s=nan, steal_s=nan, clock_mhz=None, temperature_c=None),
-        moment(wall_s=1.0, busy_s=nan, steal_s=nan, clock_mhz=None),
-    )
-    assert told["others_share"] is told["steal_share"] is told["waiting_share"] is None
-    assert told["clock_mhz"] is None
-
-
-@pytest.mark.parametrize(
-    ("before", "after", "names"),
-    [
-        (0, 0, []),
-        (0, 0b0100, ["throttled"]),
-        (0b0001, 0b0001, ["under-voltage"]),
-        (0, 0x20000, ["clock capped"]),  # happened and passed within the run
-        (0x50000, 0x50000, []),  # happened long before
-    ],
-)
-def test_a_raspberry_pi_names_what_throttles_it_now(
-    before: int, after: int, names: list[str]
-) -> None:
-    assert worker.throttling(moment(pi_throttled=before), moment(pi_throttled=after)) == names
-
-
-def test_an_x86_core_that_throttled_meanwhile_is_named() -> None:
-    told = worker.throttling(moment(throttle_count=3.0), moment(throttle_count=4.0))
-    assert told == ["thermal throttling"]
-
-
-def test_this_machine_tells_its_facts() -> None:
-    facts = worker.machine_facts()
-    assert facts["arch"]
-    assert facts["cores"] >= 1
-    assert facts["python"].startswith("3.")
-
-
-def test_the_file_stands_alone() -> None:
-    source = Path(worker.__file__).read_text()
-    imported = {
-        name.partition(".")[0]
-        for item in ast.walk(ast.parse(source, feature_version=(3, 9)))
-        for name in (
-            [alias.name for alias in item.names]
-            if isinstance(item, ast.Import)
-            else [item.module or ""]
-            if isinstance(item, ast.ImportFrom)
-            else []
-        )
-    }
-    assert imported - set(sys.stdlib_module_names) == {"numpy"}
-
-
-def test_it_answers_with_one_json_object_whatever_native_code_prints(
-    shared: Path, tmp_path: Path
-) -> None:
-    """Copied away from the package and started by its path, as on a board."""
-    copy = tmp_path / "worker.py"
-    copy.write_text(Path(worker.__file__).read_text())
-    request = {
-        "model": str(shared / "models" / "mobilenet_v1_0.25_128_quant.tflite"),
-        "runtime": "litert",
-        "threads": 2,
-        "input": None,
-        "protocol": {
-            "seconds": 0,
-            "runs": 5,
-            "warmup_seconds": 0,
-            "warmup_runs": 2,
-            "max_seconds": 9,
-        },
-    }
-    done = subprocess.run(
-        [sys.executable, "-P", copy],
-        input=json.dumps(request),
-        capture_output=True,
-        text=True,
-        cwd=tmp_path,
-        check=True,
-    )
-    answer = json.loads(done.stdout)
+def test_it_answers_with_one_json_object_whatever_native_code_prints(shared: Path) -> None:
+    path = shared / "models" / "mobilenet_v1_0.25_128_quant.tflite"
+    request = request_for(path, "litert") | {"threads": 2}
+    answer = ThisMachine().run(request, timeout_seconds=60)
     assert answer["schema"] == "edgecnn/worker/1"
-    assert len(answer["samples_ms"]) == 5
+    assert len(answer["samples_ms"]) == 4
     assert answer["warmup_runs"] == 2
     assert answer["input_shape"] == [1, 128, 128, 3]
     assert answer["delegate"] == "XNNPACK"
@@ -231,14 +136,87 @@ def test_it_answers_with_one_json_object_whatever_native_code_prints(
     assert memory["rss_anon"] + memory["rss_file"] <= memory["rss_peak"] * 1.02
 
 
-def request_for(path: Path, runtime: str) -> dict[str, Any]:
+def test_without_a_delegate_the_runtime_itself_says_that_none_ran(shared: Path) -> None:
+    path = shared / "models" / "mobilenet_v1_0.25_128_quant.tflite"
+    request = request_for(path, "litert", delegate="none")
+    answer = worker.measure(request)
+    assert (answer["delegate"], answer["delegated_nodes"]) == ("none", 0)
+    assert answer["total_nodes"] == 31
+
+
+@pytest.mark.tensorflow
+def test_a_delegate_that_a_runtime_does_not_have_is_refused(tiny_files: Path) -> None:
+    with pytest.raises(worker.WorkerError, match="not with delegate 'none'") as caught:
+        worker.measure(
+            request_for(tiny_files / "tiny-float32.onnx", "onnxruntime", delegate="none")
+        )
+    assert caught.value.kind == "bad_option"
+
+
+def test_a_batch_goes_through_a_file_of_one_image_where_its_layers_allow_it(shared: Path) -> None:
+    path = shared / "models" / "mobilenet_v1_0.25_128_quant.tflite"
+    with pytest.raises(worker.WorkerError) as caught:  # its last reshape says [1, 1001]
+        worker.measure(request_for(path, "litert", batch=4))
+    assert caught.value.kind == "fixed_batch"
+
+
+@pytest.mark.tensorflow
+def test_a_batch_is_one_inference_of_several_images(tiny_files: Path) -> None:
+    answer = worker.measure(request_for(tiny_files / "tiny-int8.tflite", "litert", batch=4))
+    assert answer["input_shape"] == [4, 32, 32, 3]
+    assert answer["output_shape"] == [4, 4]
+
+
+@pytest.mark.tensorflow
+def test_an_onnx_file_of_one_image_says_so(tiny_files: Path) -> None:
+    with pytest.raises(worker.WorkerError, match=r"its input is \[1, 32") as caught:
+        worker.measure(request_for(tiny_files / "tiny-float32.onnx", "onnxruntime", batch=2))
+    assert caught.value.kind == "fixed_batch"
+
+
+@pytest.mark.parametrize(
+    ("shape", "batch", "sized"),
+    [
+        (["N", 3, "height", 8], 1, (1, 3, 1, 8)),
+        (["N", 3, 8, 8], 5, (5, 3, 8, 8)),
+        ([2, 3, 8, 8], 1, (2, 3, 8, 8)),
+        ([None, 3], 2, (2, 3)),
+        ([], 1, ()),
+    ],
+)
+def test_free_sizes_are_the_batch_or_one(
+    shape: list[Any], batch: int, sized: tuple[int, ...]
+) -> None:
+    assert worker.sized(shape, batch) == sized
+
+
+@pytest.mark.parametrize(
+    "output", [np.zeros((1, 4)), np.zeros(()), np.array([[1.0, 2.0], [1.0, 2.5]])]
+)
+def test_an_output_that_treats_like_images_differently_is_no_batch(output: Any) -> None:
+    with pytest.raises(worker.WorkerError):
+        worker.require_alike(output, 2)
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system pins nothing")
+def test_a_pinned_process_stays_on_its_cores(shared: Path) -> None:
+    path = shared / "models" / "mobilenet_v1_0.25_128_quant.tflite"
+    core = max(os.sched_getaffinity(0))
+    answer = ThisMachine().run(request_for(path, "litert", pin=[core]), timeout_seconds=60)
+    assert answer["machine"]["affinity"] == [core]
+    answer = ThisMachine().run(request_for(path, "litert", pin=[5000]), timeout_seconds=60)
+    assert answer["error"]["kind"] == "bad_option"
+    assert "cores [5000]" in answer["error"]["text"]
+
+
+def request_for(path: Path, runtime: str, **options: Any) -> dict[str, Any]:
     limits = {"seconds": 0, "runs": 4, "warmup_seconds": 0, "warmup_runs": 2, "max_seconds": 9}
     return {
         "model": str(path),
         "runtime": runtime,
         "threads": 1,
         "input": None,
-        "protocol": limits,
+        "protocol": {**limits, **options},
     }
 
 
@@ -282,16 +260,3 @@ def test_an_absent_runtime_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_a_network_of_two_images_is_refused() -> None:
     with pytest.raises(worker.WorkerError, match="2 inputs"):
         worker.require_one_input(2)
-
-
-@pytest.mark.parametrize(("told", "bits"), [("throttled=0x50005", 0x50005), ("nonsense", 0)])
-def test_a_raspberry_pis_firmware_is_asked(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: str, bits: int
-) -> None:
-    program = tmp_path / "vcgencmd"
-    program.write_text(f"#!/bin/sh\necho {told}\n")
-    program.chmod(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path))
-    assert worker.pi_throttled() == bits
-    monkeypatch.setenv("PATH", "")
-    assert worker.pi_throttled() == 0
