@@ -17,6 +17,7 @@ import tempfile
 import weakref
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Self
 
 from edgecnn.core.errors import InputError
 from edgecnn.targets.link_errors import cut, refusal
@@ -118,6 +119,12 @@ class Link:
         said = self._errors.read_text(errors="replace")
         self.close()
         raise refusal(self.host, said)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def start(self, command: str) -> subprocess.Popen[bytes]:
         """Start a command over there, with pipes at its three ends.

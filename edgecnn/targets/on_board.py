@@ -96,7 +96,7 @@ def bench(options: argparse.Namespace) -> None:
     """Print, and keep, one Measurement a number of threads."""
     about = describe(HERE)
     runtime = choose_runtime(about, options.runtime)
-    how = Protocol(seconds=options.seconds, runs=options.runs)
+    how = options.protocol or Protocol(seconds=options.seconds, runs=options.runs)
     rows = [
         measure(about, runtime=runtime, threads=count, how=how) for count in options.thread_list
     ]
@@ -136,6 +136,13 @@ def counts(text: str) -> list[int]:
     return numbers
 
 
+def protocol(text: str) -> Protocol:
+    """Read a whole protocol, as JSON."""
+    given: dict[str, Any] = json.loads(text)
+    given = {k: tuple(v) if isinstance(v, list) else v for k, v in given.items()}
+    return Protocol(**given)
+
+
 def count(text: str) -> int:
     """Read one number above zero."""
     (number,) = counts(text)
@@ -159,6 +166,8 @@ def build_parser() -> argparse.ArgumentParser:
     second.add_argument("--threads", dest="thread_list", type=counts, default=[1], metavar="1,2,4")
     second.add_argument("--seconds", type=float, default=Protocol.seconds, metavar="S")
     second.add_argument("--runs", type=int, default=Protocol.runs, metavar="N")
+    # What `edgecnn bench --target ssh:...` asks for, in full.
+    second.add_argument("--protocol", type=protocol, help=argparse.SUPPRESS)
     second.add_argument("--out", type=Path, metavar="DIR", help="keep each row for edgecnn report")
     for command in (first, second):
         command.add_argument("--runtime", metavar="NAME", help="instead of the first that starts")
@@ -173,6 +182,8 @@ def main() -> int:
     try:
         options.work(options)
     except (InputError, ValueError, OSError, MemoryError) as error:
+        if options.json and isinstance(error, InputError):
+            say(json.dumps({"error": vars(error)}))
         sys.stderr.write(f"error: {' '.join(str(error).split())}\n")
         return 2
     except ModuleNotFoundError as error:

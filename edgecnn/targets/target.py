@@ -13,6 +13,7 @@ from edgecnn.core.errors import InputError
 from edgecnn.core.measurement import Accuracy, Measurement
 from edgecnn.targets.cpu import CpuTarget
 from edgecnn.targets.predicted import predicted
+from edgecnn.targets.ssh import SshTarget
 
 KINDS = ("cpu", "gpu", "ssh", "emulated", "predicted")
 """Kinds of target that the command line knows; what follows a colon names one of a kind."""
@@ -44,7 +45,8 @@ def parse(text: str, *, python: Path | None = None) -> Target:
 
     Args:
         text: What the user gave as ``--target``.
-        python: For ``cpu``: the interpreter that has the runtime. None: this one.
+        python: The interpreter that has the runtime, here or on the board. None: this one; the
+            board's first that has it.
 
     Raises:
         InputError: no such target, or one that this version can't reach.
@@ -54,6 +56,8 @@ def parse(text: str, *, python: Path | None = None) -> Target:
         return CpuTarget(python or Path(sys.executable))
     if kind == "predicted" and name:
         return predicted(name)
+    if kind == "ssh" and name:
+        return SshTarget(name, python=str(python) if python else None)
     if kind not in KINDS or kind == "cpu":
         raise errors.unknown("target", text, KINDS, where="--target")
     raise InputError(

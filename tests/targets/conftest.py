@@ -103,7 +103,7 @@ def start(folder: Path, port: int, *lines: str) -> subprocess.Popen[bytes]:
         f"AuthorizedKeysFile {folder / 'authorized_keys'}",
         f"PidFile {folder / 'pid'}",
         *("UsePAM no", "UseDNS no", "StrictModes no", "PasswordAuthentication no"),
-        *("KbdInteractiveAuthentication no", "PermitUserEnvironment yes", *lines),
+        *("KbdInteractiveAuthentication no", "AcceptEnv *", *lines),
     )
     (folder / "sshd_config").write_text("\n".join(settings) + "\n")
     Path("/run/sshd").mkdir(exist_ok=True)

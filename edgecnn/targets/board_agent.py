@@ -1,0 +1,303 @@
+"""What stays on a board for the length of a session: unpacks, runs, watches, and leaves nothing.
+
+It talks over its standard input and output, a line of JSON each; Python 3.9 is all it needs.
+When the other end is silent or gone, whatever the reason, it kills what it started, removes
+its folder and ends. `edgecnn.targets.session` is the other end, and sends this file there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import queue
+import shutil
+import signal
+import subprocess
+import sys
+import tarfile
+import tempfile
+import threading
+import time
+import zipfile
+from pathlib import Path
+from typing import Any
+
+from edgecnn.bench.machine import clock_mhz, number, pi_throttled, read
+
+PREFIX = "edgecnn-"
+# Both ends say something each so many seconds; a laptop may sleep or a network stumble.
+BEAT_SECONDS = 5
+SILENCE_SECONDS = 60
+# One for all users of a board, in the first of these folders that takes files.
+LOCK, LOCK_FOLDERS = "edgecnn-this_machine.lock", ("/run/lock", "/tmp")  # noqa: S108 - known to all
+PI_FIRMWARE = "/sys/devices/platform/soc/soc:firmware/get_throttled"
+KEPT = Path("~/.edgecnn")
+
+
+class Agent:
+    """One session.
+
+    Attributes:
+        folder: Private; all that is sent lies there, and goes with the session.
+    """
+
+    def __init__(self) -> None:
+        """Make the folder, and listen."""
+        self._out = os.fdopen(os.dup(1), "w", encoding="utf-8")
+        os.dup2(2, 1)
+        self._in: Any = sys.stdin.buffer
+        self._speaking, self._ending = threading.Lock(), threading.Lock()
+        self._heard = time.monotonic()
+        self._requests: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+        self._child: subprocess.Popen[bytes] | None = None
+        try:
+            self.folder, self._alive = private_folder()
+        except OSError as error:
+            self.say(failed={"text": str(error), "errno": error.errno})
+            raise SystemExit(2) from None
+        for number_ in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+            signal.signal(number_, lambda *_: self.end())
+        for work in (self._listen, self._watch):
+            threading.Thread(target=work, daemon=True).start()
+
+    def say(self, **what: Any) -> None:
+        """Send one line; nobody there is an end of the session."""
+        try:
+            with self._speaking:
+                self._out.write(json.dumps(what) + "\n")
+                self._out.flush()
+        except OSError:
+            self.end()
+
+    def end(self) -> None:
+        """Kill, remove, exit."""
+        with self._ending:
+            self._kill()
+            for _ in range(20):
+                shutil.rmtree(self.folder, ignore_errors=True)
+                if not self.folder.exists():
+                    break
+                time.sleep(0.05)  # somebody was just writing there
+            os._exit(0)
+
+    def _kill(self) -> None:
+        child = self._child
+        if child is not None and child.returncode is None:
+            with contextlib.suppress(OSError):
+                os.killpg(child.pid, signal.SIGKILL)
+
+    def _listen(self) -> None:
+        while line := self._in.readline():
+            self._heard = time.monotonic()
+            if not line.strip():
+                continue
+            request = json.loads(line)
+            source, sink = os.pipe()
+            self._requests.put({**request, "stream": os.fdopen(source, "rb")})
+            self._pass_on(request.get("bytes", 0), os.fdopen(sink, "wb"))
+        self.end()
+
+    def _pass_on(self, left: int, sink: Any) -> None:
+        """Hand what follows a request to whoever works on it, and read it where nobody does."""
+        with contextlib.suppress(OSError), sink:
+            while left:
+                part = self._in.read1(min(1 << 16, left))
+                if not part:
+                    self.end()
+                left -= len(part)
+                self._heard = time.monotonic()
+                with contextlib.suppress(OSError):
+                    sink.write(part)
+
+    def _watch(self) -> None:
+        while time.monotonic() - self._heard < SILENCE_SECONDS:
+            self.say(alive=True)
+            time.sleep(BEAT_SECONDS)
+        self.end()
+
+    def serve(self) -> None:
+        """Answer requests until the other end is gone."""
+        self.say(done={"folder": str(self.folder), "python": sys.executable})
+        known = {"unpack": self.unpack, "wheels": self.wheels, "run": self.run,
+                 "sense": self.sense, "keep": self.keep}  # fmt: skip
+        while True:
+            request = self._requests.get()
+            try:
+                with request["stream"]:
+                    told = known[request["do"]](request)
+                self.say(done=told)
+            except (OSError, ValueError, zipfile.BadZipFile, tarfile.TarError) as error:
+                free = shutil.disk_usage(self.folder).free / 1e6
+                self.say(failed={"text": str(error), "errno": getattr(error, "errno", None),
+                                 "folder": str(self.folder), "free_mb": free})  # fmt: skip
+
+    def unpack(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Unpack a tar.gz that follows the request."""
+        with tarfile.open(fileobj=request["stream"], mode="r|*") as archive:
+            if hasattr(tarfile, "data_filter"):
+                archive.extraction_filter = tarfile.data_filter
+            archive.extractall(self.folder)  # noqa: S202 - the bundle that our other end made
+        return {}
+
+    def wheels(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Unzip all wheels of one folder into another: an environment, by PYTHONPATH."""
+        for wheel in sorted((self.folder / request["source"]).glob("*.whl")):
+            with zipfile.ZipFile(wheel) as archive:
+                archive.extractall(self.folder / request["to"])  # noqa: S202 - wheels of ours
+            wheel.unlink()
+        return {}
+
+    def keep(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Move one of the session's folders home, where it stays."""
+        place = KEPT.expanduser() / request["name"]
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(place, ignore_errors=True)
+        shutil.move(str(self.folder / request["source"]), str(place))
+        return {"path": str(place)}
+
+    def sense(self, _: dict[str, Any]) -> dict[str, Any]:
+        """Tell clock, temperature and throttling at this moment."""
+        return sample(0.0)
+
+    def run(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Run a program of the session, alone on this board, and sample sensors meanwhile."""
+        with contextlib.ExitStack() as stack:
+            if request["exclusive"]:
+                stack.enter_context(self._turn())
+            kills, began = oom_kills(), time.monotonic()
+            process = subprocess.Popen(
+                request["words"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                cwd=self.folder / request["cwd"],
+                env={**os.environ, **request["environment"]},
+                start_new_session=True,
+            )
+            with self._ending:
+                self._child = process
+            prefer_to_kill(process.pid)
+            samples, stop = [sample(0.0)], threading.Event()
+            sampler = threading.Thread(target=keep_sampling, args=(samples, began, stop))
+            sampler.start()
+            late = False
+            try:
+                out, err = process.communicate(request["input"].encode(), request["seconds"])
+            except subprocess.TimeoutExpired:
+                late = True
+                self._kill()
+                out, err = process.communicate()
+            finally:
+                stop.set()
+                sampler.join()
+        return {
+            "code": process.returncode,
+            "stdout": out.decode(errors="replace"),
+            "stderr": err.decode(errors="replace")[-4000:],
+            "late": late,
+            "oom_kills": oom_kills() - kills,
+            "samples": [*samples, sample(time.monotonic() - began)],
+        }
+
+    @contextlib.contextmanager
+    def _turn(self) -> Any:
+        """Hold the board's lock; say so where another benchmark holds it."""
+        with open_lock() as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                self.say(note="another benchmark runs there: waiting for its end")
+                fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+
+def private_folder() -> tuple[Path, Any]:
+    """Make this session's folder, and remove those of sessions that a power cut ended.
+
+    Returns:
+        The folder, and an open file in it that is locked as long as the session lives.
+    """
+    asked = os.environ.get("TMPDIR")
+    # Not /tmp at first: in memory, it would be counted as the model's, or be too small.
+    places = [asked] if asked else ["/var/tmp", str(Path.home()), "/tmp"]  # noqa: S108 - mkdtemp
+    problem = OSError("no folder")
+    for place in places:
+        try:
+            remove_stale(Path(place))
+            folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=place))
+            alive = (folder / ".alive").open("w")
+        except OSError as error:
+            problem = error
+        else:
+            fcntl.flock(alive, fcntl.LOCK_EX)
+            return folder, alive
+    raise problem
+
+
+def remove_stale(place: Path) -> None:
+    """Remove folders of sessions that no longer live."""
+    for folder in place.glob(f"{PREFIX}*"):
+        with contextlib.suppress(OSError), (folder / ".alive").open("r+") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def open_lock() -> Any:
+    """Open the lock that a benchmark on the board itself takes; see `edgecnn.targets.turns`."""
+    place = next(f for f in LOCK_FOLDERS if os.access(f, os.W_OK | os.X_OK))
+    path, flags = Path(place) / LOCK, os.O_CLOEXEC | os.O_NOFOLLOW
+    try:
+        # Without O_CREAT: the kernel refuses it for another user's file in such a folder.
+        return os.fdopen(os.open(path, os.O_RDONLY | flags))
+    except FileNotFoundError:
+        handle = os.open(path, os.O_RDONLY | os.O_CREAT | flags, 0o644)
+        os.fchmod(handle, 0o644)
+        return os.fdopen(handle)
+
+
+def prefer_to_kill(pid: int) -> None:
+    """When memory runs out the kernel shall end the benchmark, and not the board's services."""
+    with contextlib.suppress(OSError):
+        Path(f"/proc/{pid}/oom_score_adj").write_text("500", encoding="ascii")
+
+
+def oom_kills() -> int:
+    """Return how many processes the kernel has killed for memory since it started."""
+    told = read("/proc/vmstat").partition("oom_kill ")[2].split()
+    return int(told[0]) if told else 0
+
+
+def keep_sampling(samples: list[dict[str, Any]], began: float, stop: threading.Event) -> None:
+    """Add a sample each second."""
+    while not stop.wait(1.0):
+        samples.append(sample(time.monotonic() - began))
+
+
+def sample(at: float) -> dict[str, Any]:
+    """Return what the sensors say: seconds since the start, MHz, degrees Celsius, the bits."""
+    return {
+        "s": round(at, 2),
+        "clock_mhz": clock_mhz(),
+        "temperature_c": number("/sys/class/thermal/thermal_zone0/temp", 1e3),
+        "throttled": throttle_bits(),
+    }
+
+
+def throttle_bits() -> int:
+    """Return the Raspberry Pi firmware's bits; from a file where there is one: no new process."""
+    told = read(PI_FIRMWARE).strip()
+    try:
+        return int(told, 16) if told else pi_throttled()
+    except ValueError:
+        return 0
+
+
+def main() -> None:
+    """Serve one session."""
+    Agent().serve()
+
+
+if __name__ == "__main__":
+    main()

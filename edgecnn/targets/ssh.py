@@ -1,0 +1,230 @@
+"""A board that the user's own ssh reaches: the bundle goes there, rows come back."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import json
+import tempfile
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from edgecnn import bench
+from edgecnn.bench import Place, Protocol
+from edgecnn.core import files, progress, schema
+from edgecnn.core.artifact import Format
+from edgecnn.core.errors import InputError
+from edgecnn.core.measurement import Accuracy, Measurement
+from edgecnn.runtime.metadata import format_of, mapped
+from edgecnn.targets import bundle, provision
+from edgecnn.targets.cooling import Patience, cool, judged, passing
+from edgecnn.targets.link import Link, check_host
+from edgecnn.targets.probe import Board, probe
+from edgecnn.targets.provision import Environment
+from edgecnn.targets.session import Session
+
+
+@dataclasses.dataclass
+class _Open:
+    """What is open while a board is used."""
+
+    link: Link
+    board: Board
+    session: Session
+    bundles: dict[str, str] = dataclasses.field(default_factory=dict)
+    environments: dict[tuple[str, str | None], Environment] = dataclasses.field(
+        default_factory=dict
+    )
+
+    def close(self) -> None:
+        self.session.close()
+        self.link.close()
+
+
+@dataclasses.dataclass(frozen=True)
+class _There:
+    """The place in a row; nothing is started through it."""
+
+    name: str
+
+    def run(self, request: dict[str, Any], *, timeout_seconds: float) -> dict[str, Any]:
+        raise NotImplementedError(f"{self.name} runs bundles, not requests")
+
+
+@dataclasses.dataclass(eq=False)
+class SshTarget:
+    """A Linux machine at the other end of an SSH connection.
+
+    The connection is opened by the first measurement and stays for the next ones.
+
+    Attributes:
+        host: ``[user@]host``, or a name of the user's ssh configuration.
+        name: As it stands in rows; "ssh:" and the host unless given.
+        options: More of ssh's own, such as ``-F FILE``.
+        python: The interpreter over there that has numpy and the runtime. None: the first that
+            has them; where none has, they are brought along.
+        environment: Variables for whatever measures there.
+        keep: Leave what was brought there, for the next time.
+        patience: With a board that is hot or busy.
+
+    Raises:
+        InputError: no host's name.
+    """
+
+    host: str
+    _: dataclasses.KW_ONLY
+    name: str = ""
+    options: Sequence[str] = ()
+    python: str | None = None
+    environment: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    keep: bool = False
+    patience: Patience = dataclasses.field(default_factory=Patience)
+
+    def __post_init__(self) -> None:
+        check_host(self.host)
+        self.name = self.name or f"ssh:{self.host}"
+        self._opened: _Open | None = None
+        self._lock = threading.Lock()
+
+    @property
+    def place(self) -> Place:
+        """Where the worker runs; its name stands in the rows."""
+        return _There(self.name)
+
+    def measure(
+        self,
+        path: Path,
+        *,
+        runtime: str | None = None,
+        threads: int = 1,
+        protocol: Protocol | None = None,
+        accuracy: Accuracy | None = None,
+    ) -> Measurement:
+        """Measure one file there; see `bench.measure`.
+
+        A run that was throttled or disturbed is repeated when the board has cooled down.
+
+        Raises:
+            InputError: the board can't be reached or used, or the file doesn't run there.
+        """
+        bench.check_options(runtime=runtime, threads=threads)
+        protocol = protocol or Protocol()
+        with self._lock:
+            there = self._open()
+            folder, kind = self._bring(there, path)
+            environment = self._environment(there, kind, runtime)
+            words = [environment.python, "run.py", "bench", "--json", "--threads", str(threads)]
+            words += ["--protocol", json.dumps(_portable(protocol))]
+            words += ["--runtime", runtime] if runtime else []
+            variables = {**environment.variables, **self.environment}
+
+            def once() -> Measurement:
+                told = there.session.run(
+                    words,
+                    folder=folder,
+                    environment=variables,
+                    seconds=protocol.timeout_seconds + 60,
+                )
+                return _row(told, path, self.name)
+
+            row = self._patiently(there.session, once)
+        reason = "operations are not timed over ssh" if protocol.per_op else ""
+        return dataclasses.replace(row, accuracy=accuracy, per_op_reason=reason)
+
+    def close(self) -> None:
+        """End the connection; the board removes what was brought. Harmless when closed."""
+        opened, self._opened = self._opened, None
+        if opened is not None:
+            opened.close()
+
+    def _open(self) -> _Open:
+        if self._opened is not None and not self._opened.link.alive:
+            self.close()
+        if self._opened is None:
+            link = Link(self.host, options=self.options)
+            try:
+                board = probe(link)
+                python = self.python or provision.first_python(board, where=self.name).path
+                self._opened = _Open(link, board, Session(link, python, title=self.name))
+            except BaseException:
+                link.close()
+                raise
+        return self._opened
+
+    def _bring(self, there: _Open, path: Path) -> tuple[str, Format]:
+        """Send a file's bundle unless it's there; returns its folder and the file's format."""
+        with mapped(path) as data:
+            kind: Format = format_of(data, where=path)
+        sha256 = files.sha256(path)
+        if sha256 not in there.bundles:
+            name = f"bundle{len(there.bundles)}"
+            device = provision.device_of(there.board, self.name)
+            device = dataclasses.replace(device, name=self.name)
+            with tempfile.TemporaryDirectory() as temporary:
+                made = bundle.write(path, device, Path(temporary) / name)
+                there.session.unpack(made.archive.read_bytes())
+            there.bundles[sha256] = name
+        return there.bundles[sha256], kind
+
+    def _environment(self, there: _Open, kind: Format, runtime: str | None) -> Environment:
+        if self.python is not None:
+            return Environment(self.python, {})
+        key = (provision.family(kind), runtime)
+        if key not in there.environments:
+            there.environments[key] = provision.ready(
+                there.board, kind, runtime
+            ) or provision.bring(there.session, there.board, kind, keep=self.keep)
+        return there.environments[key]
+
+    def _patiently(self, session: Session, once: Callable[[], Measurement]) -> Measurement:
+        """Measure, and measure again where the board was hot or busy."""
+        before, attempt = session.sense(), 1
+        row = once()
+        while attempt < self.patience.tries and (reason := passing(row)):
+            progress.say(f"{self.name}: {reason}; once more when it has cooled down")
+            cool(session.sense, before, self.patience)
+            row, attempt = once(), attempt + 1
+        return dataclasses.replace(row, machine={**row.machine, "attempts": attempt})
+
+
+def _portable(protocol: Protocol) -> dict[str, Any]:
+    """Return a protocol for the runner; operations are timed elsewhere."""
+    return {**dataclasses.asdict(protocol), "per_op": False}
+
+
+def _row(told: Mapping[str, Any], path: Path, name: str) -> Measurement:
+    """Read the runner's one row.
+
+    Raises:
+        InputError: what went wrong over there.
+    """
+    if told["late"]:
+        raise InputError("no answer in time", where=f"{name}: {path}", fix="measure fewer runs")
+    said = schema.parse(told["stdout"] or "{}", where=f"{name}'s answer")
+    if told["code"] or not isinstance(said, dict) or "measurements" not in said:
+        raise _failure(told, said, path, name)
+    (row,) = (
+        schema.decode(Measurement, one, where=f"{name}'s row") for one in said["measurements"]
+    )
+    # A board without a clock of its own may believe that it's 1970.
+    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    row = dataclasses.replace(row, model=path.name, target=name, when=now)
+    return judged(row, told["samples"])
+
+
+def _failure(told: Mapping[str, Any], said: Any, path: Path, name: str) -> InputError:
+    error = said.get("error") if isinstance(said, dict) else None
+    where = f"{name}: {path.name}"
+    killed = told["code"] == -9 or (error and "SIGKILL" in str(error.get("what")))
+    if killed and told["oom_kills"] > 0:
+        return InputError(
+            "a worker that the kernel killed for memory",
+            where=where,
+            fix="use a smaller file or fewer threads, or end other programs there",
+        )
+    if error:
+        return InputError(str(error.get("what")), where=where, fix=str(error.get("fix")))
+    last = (told["stderr"].strip().splitlines() or [f"status {told['code']}"])[-1]
+    return InputError(f"a runner that failed ({last[:200]})", where=where, fix="try it once more")
