@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgecnn.cli.outcome import Outcome
-from edgecnn.cli.parser import Parser, many, number, whole
+from edgecnn.cli.parser import Parser, many, number, one_of, whole
 from edgecnn.core.errors import InputError
 
 if TYPE_CHECKING:
     from edgecnn.core.measurement import Measurement
+
+
+DELEGATES = ("xnnpack", "none", "webgpu", "cuda")
 
 
 def bench_options(parser: Parser) -> None:
@@ -25,7 +29,33 @@ def bench_options(parser: Parser) -> None:
         metavar="LIST",
         help="numbers of threads, 1 or 1,2,4 (default: 1)",
     )
-    add("--runtime", metavar="NAME", help="litert, tflite-runtime or onnxruntime (by the format)")
+    add(
+        "--runtime",
+        metavar="NAME",
+        help="litert, tflite-runtime, onnxruntime or openvino (default: by the format); "
+        "all: each that is installed",
+    )
+    add(
+        "--delegate",
+        type=many(one_of("delegate", *DELEGATES)),
+        default=(None,),
+        metavar="LIST",
+        help=f"what runs the operations: {', '.join(DELEGATES)} (default: the runtime's choice)",
+    )
+    add(
+        "--batch",
+        type=many(whole(1, 1024)),
+        default=(1,),
+        metavar="LIST",
+        help="images of one inference, 1 or 1,8 (default: 1)",
+    )
+    add(
+        "--pin",
+        type=many(whole(0, 1023)),
+        default=(),
+        metavar="CORES",
+        help="keep the process on these cores, 0 or 2,3",
+    )
     add(
         "--target",
         action="append",
@@ -55,16 +85,21 @@ def bench(args: argparse.Namespace) -> Outcome:
     from the first inference; memory as planned, as resident and at its peak; and whether the
     machine was quiet enough to believe it. --out adds rows to a folder.
 
+    --delegate none leaves XNNPACK out of LiteRT; "what ran" in a row is read from the runtime,
+    never from the option. A row of --batch 8 times eight images together. A row has the energy
+    of an inference where the processor tells (RAPL, mostly for root alone).
+
     --per-op says how long each operation takes and how many multiplications it does in that
     time: LiteRT's and ONNX Runtime's own profilers tell, in a second process after the row.
 
     --target predicted:BOARD runs nothing: it predicts a range for a board of `zoo list` from
     published latencies, says how far off such predictions were, and is never valid.
 
-    Example: edgecnn bench out/* --threads 1,2 --out results/
+    Example: edgecnn bench out/* --threads 1,2 --runtime all --out results/
     """
     from edgecnn import targets
     from edgecnn.bench import read_protocol
+    from edgecnn.flows.benchmarking import Ways, measure_all
     from edgecnn.flows.judging import Photos, accuracy_of
     from edgecnn.flows.opening import model_files
 
@@ -72,12 +107,16 @@ def bench(args: argparse.Namespace) -> Outcome:
     protocol = read_protocol(seconds=args.seconds, runs=args.runs, per_op=args.per_op)
     paths = model_files(args.files)
     photos = Photos(source=args.data, limit=args.limit) if args.data else None
-    rows = targets.run_matrix(
+    rows = measure_all(
         paths,
-        targets=places,
-        threads=args.threads,
-        runtime=args.runtime,
-        protocol=protocol,
+        Ways(
+            places=places,
+            threads=args.threads,
+            runtime=args.runtime,
+            delegates=args.delegate,
+            batches=args.batch,
+        ),
+        protocol=dataclasses.replace(protocol, pin=args.pin),
         accuracies={path: accuracy_of(path, photos) for path in paths} if photos else None,
         out=args.out,
     )
@@ -87,7 +126,7 @@ def bench(args: argparse.Namespace) -> Outcome:
 
 def _judge(rows: list[Measurement], *, require_valid: bool) -> tuple[int, str]:
     """Return the exit code, and the line that says why it is not 0."""
-    if all(row.latency_ms is None and row.predicted_ms is None for row in rows):
+    if all(not (row.latency_ms or row.predicted_ms or row.instructions) for row in rows):
         return InputError.exit_code, f"error: {rows[0].invalid_reasons[0]}"
     if all(row.per_op_reason for row in rows):
         return InputError.exit_code, f"error: {rows[0].per_op_reason}"
@@ -99,10 +138,11 @@ def _judge(rows: list[Measurement], *, require_valid: bool) -> tuple[int, str]:
 
 def _view(rows: list[Measurement], out: Path | None) -> list[Any]:
     from edgecnn.report.predictions import predictions_table
-    from edgecnn.report.text import measurement_table, operations_table
+    from edgecnn.report.text import each_image_lines, measurement_table, operations_table
 
     guessed = any(row.predicted_ms for row in rows)
     lines: list[Any] = predictions_table(rows) if guessed else [measurement_table(rows)]
+    lines += each_image_lines(rows)
     for row in rows:
         lines += operations_table(row) if row.per_op else []
         lines += [f"note: {row.per_op_reason}"] if row.per_op_reason else []

@@ -29,29 +29,48 @@ _SLOWED = 1.2
 
 def measurement_table(measurements: Iterable[Measurement]) -> Table:
     """Return one line a measurement: where, how fast, how large in memory, and if it counts."""
+    rows = list(measurements)
+    counted = [">instructions"] if any(row.instructions for row in rows) else []
     table = new_table(
-        "file",
-        "target",
-        "runtime",
-        *(">threads", ">first", ">median", ">p90", ">peak memory", ">top-1", "valid"),
+        *("file", "target", "runtime", ">threads", ">first", ">median", ">p90", *counted),
+        *(">peak memory", ">top-1", "valid"),
     )
-    for row in measurements:
+    for row in rows:
         latency, memory = row.latency_ms, row.memory_mb
         table.add_row(
             plain_text(PurePath(row.model).name),
             plain_text(row.target),
-            plain_text(f"{row.runtime} {row.runtime_version}"),
+            plain_text(
+                ", ".join(filter(None, (f"{row.runtime} {row.runtime_version}", row.variant)))
+            ),
             str(row.threads),
             units.milliseconds(latency.first if latency else None),
             units.milliseconds(latency.median if latency else None),
             units.milliseconds(
                 latency.percentile(0.9) if latency and latency.runs >= MIN_RUNS_P90 else None
             ),
+            *([units.count(row.instructions)] if counted else []),
             units.megabytes(memory.rss_peak if memory else None),
             _with_n(row.accuracy.top1, row.accuracy.n) if row.accuracy else units.NONE,
             plain_text("yes" if row.valid else f"no: {'; '.join(row.invalid_reasons)}"),
         )
     return table
+
+
+def each_image_lines(measurements: Iterable[Measurement]) -> list[str]:
+    """Say what one image costs where that is not what the table says, and how much energy."""
+    lines = []
+    for row in measurements:
+        told = []
+        if row.batch > 1 and row.latency_ms:
+            each = units.milliseconds(row.latency_ms.median / row.batch)
+            told.append(f"{each} an image, of {row.batch} in one inference")
+        if row.energy_mj is not None:
+            told.append(f"{row.energy_mj / row.batch:.3g} mJ an image, whole processor")
+        if told:
+            lines.append(f"{PurePath(row.model).name}, {row.runtime}, {row.threads} threads: "
+                         f"{', '.join(told)}")  # fmt: skip
+    return lines
 
 
 def operations_table(row: Measurement) -> list[Any]:

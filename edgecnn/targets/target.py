@@ -12,6 +12,7 @@ from edgecnn.core import errors
 from edgecnn.core.errors import InputError
 from edgecnn.core.measurement import Accuracy, Measurement
 from edgecnn.targets.cpu import CpuTarget
+from edgecnn.targets.emulated.target import emulated
 from edgecnn.targets.predicted import predicted
 from edgecnn.targets.ssh import SshTarget
 
@@ -40,13 +41,14 @@ class Target(Protocol):
         ...
 
 
-def parse(text: str, *, python: Path | None = None) -> Target:
+def parse(text: str, *, python: Path | None = None, keep: bool = False) -> Target:
     """Return the target that a text like ``cpu`` or ``ssh:pi@board`` names.
 
     Args:
         text: What the user gave as ``--target``.
         python: The interpreter that has the runtime, here or on the board. None: this one; the
             board's first that has it.
+        keep: Leave what goes to a board there, for the next time.
 
     Raises:
         InputError: no such target, or one that this version can't reach.
@@ -56,8 +58,10 @@ def parse(text: str, *, python: Path | None = None) -> Target:
         return CpuTarget(python or Path(sys.executable))
     if kind == "predicted" and name:
         return predicted(name)
+    if kind == "emulated" and name:
+        return emulated(name)
     if kind == "ssh" and name:
-        return SshTarget(name, python=str(python) if python else None)
+        return SshTarget(name, python=str(python) if python else None, keep=keep)
     if kind not in KINDS or kind == "cpu":
         raise errors.unknown("target", text, KINDS, where="--target")
     raise InputError(

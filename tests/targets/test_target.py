@@ -21,7 +21,7 @@ def test_another_environments_interpreter_can_be_named() -> None:
     )
 
 
-@pytest.mark.parametrize("text", ["gpu", "emulated:pi4"])
+@pytest.mark.parametrize("text", ["gpu"])
 def test_targets_to_come_say_so(text: str) -> None:
     with pytest.raises(InputError, match="not available in this version"):
         targets.parse(text)

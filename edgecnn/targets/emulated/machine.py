@@ -1,0 +1,252 @@
+"""An emulated board that runs: started from its image, reached by ssh, gone without a trace."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from edgecnn.core import files
+from edgecnn.core.errors import InputError
+from edgecnn.targets.emulated import hardware, rootless
+from edgecnn.targets.emulated import image as images
+from edgecnn.targets.emulated.boards import EmulatedBoard
+from edgecnn.targets.emulated.program import absent, run
+from edgecnn.targets.link import Link
+
+USER = "pi"
+
+_START = Path(__file__).with_name("start.sh")
+_PATIENCE_SECONDS = 30.0
+_PAUSE_SECONDS = 0.05
+
+
+@dataclasses.dataclass(frozen=True)
+class Machine:
+    """A board that answers.
+
+    Attributes:
+        board: Which.
+        folder: All that belongs to it; it goes when the board stops.
+        process: The parent of its first process, where this process started it.
+    """
+
+    board: EmulatedBoard
+    folder: Path
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def host(self) -> str:
+        """The name that ssh knows it by, with `options`."""
+        return self.board.name
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """Arguments that make ssh and scp know it."""
+        return "-F", str(self.folder / "ssh_config")
+
+    @property
+    def root(self) -> Path:
+        """Its file system, as this machine sees it; for `hardware`'s knobs."""
+        return self.folder / "root"
+
+    @property
+    def alive(self) -> bool:
+        """Whether its first process is there."""
+        return _is_running(self._number())
+
+    def link(self) -> Link:
+        """Open a connection to it.
+
+        Raises:
+            InputError: it is gone, or no ssh is here.
+        """
+        return Link(self.host, options=self.options)
+
+    def unplug(self) -> None:
+        """End all its processes at once, as if the cable were pulled."""
+        number = self._number()
+        with contextlib.suppress(ProcessLookupError):
+            if number:
+                os.kill(number, signal.SIGKILL)
+        if self.process is not None:
+            self.process.wait()
+        _wait(lambda: not _is_running(number))
+
+    def stop(self) -> None:
+        """Unplug it, and remove all that is left."""
+        self.unplug()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _number(self) -> int:
+        try:
+            return int((self.folder / "pid").read_text())
+        except (OSError, ValueError):
+            return 0
+
+
+@contextlib.contextmanager
+def running(board: EmulatedBoard, *, home_mb: int = 0) -> Iterator[Machine]:
+    """Give a board that lives as long as the block; see `start`."""
+    with tempfile.TemporaryDirectory(prefix="edgecnn-board-") as scratch:
+        machine = start(board, Path(scratch) / board.name, home_mb=home_mb)
+        try:
+            yield machine
+        finally:
+            machine.stop()
+
+
+def start(board: EmulatedBoard, folder: Path, *, home_mb: int = 0, stays: bool = False) -> Machine:
+    """Start a board; its image is built first where the cache does not have it.
+
+    Args:
+        board: Which.
+        folder: For all that belongs to it; new.
+        home_mb: Size of the home folder. 0: as much as this machine has.
+        stays: It goes on when this process ends.
+
+    Raises:
+        InputError: a program is absent, this user may not, or the board doesn't come up.
+    """
+    image = images.image(board.system, board.board)
+    with files.writing(folder):
+        folder.mkdir(parents=True)
+        (folder / "root").mkdir()
+    machine = Machine(board, folder)
+    try:
+        images.unpack(image, machine.root)
+        hardware.install(board, machine.root)
+        port = _free_port()
+        _write_keys(machine, port)
+        process = _boot(machine, home_mb=home_mb, stays=stays)
+        machine = dataclasses.replace(machine, process=process)
+        _await(machine, process, port)
+    except BaseException:
+        machine.stop()
+        raise
+    return machine
+
+
+def started(board: EmulatedBoard) -> Machine | None:
+    """Return the board that `tools/emulated_pi up` left running, if there is one."""
+    machine = Machine(board, staying(board))
+    return machine if machine.alive else None
+
+
+def staying(board: EmulatedBoard) -> Path:
+    """Return the folder of a board that was started to stay."""
+    return images.folder() / "up" / board.name
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+def _write_keys(machine: Machine, port: int) -> None:
+    """Make keys for this board alone, and both sides' configuration."""
+    folder, ssh = machine.folder, machine.root / "etc/ssh"
+    for path in (ssh / "ssh_host_ed25519_key", folder / "key"):
+        path.unlink(missing_ok=True)
+        run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "emulated", "-f", str(path)])
+    shutil.copy(folder / "key.pub", ssh / "authorized_keys")
+    (ssh / "authorized_keys").chmod(0o644)
+    public = (ssh / "ssh_host_ed25519_key.pub").read_text("utf-8")
+    (folder / "known_hosts").write_text(f"[127.0.0.1]:{port} {public}", encoding="utf-8")
+    # SetEnv wins over whatever a client sends: the board's processor is pinned.
+    (ssh / "sshd_config").write_text(
+        f"ListenAddress 127.0.0.1\nPort {port}\nHostKey /etc/ssh/ssh_host_ed25519_key\n"
+        "PidFile none\nUsePAM no\nUseDNS no\nPasswordAuthentication no\n"
+        "KbdInteractiveAuthentication no\nPermitRootLogin no\nMaxStartups 50\n"
+        f"AuthorizedKeysFile /etc/ssh/authorized_keys\n{rootless.SSHD if _rootless() else ''}"
+        f"SetEnv QEMU_CPU={machine.board.qemu_cpu} LANG=C.UTF-8\nSubsystem sftp internal-sftp\n",
+        encoding="utf-8",
+    )
+    (folder / "ssh_config").write_text(
+        f"Host {machine.host}\n  HostName 127.0.0.1\n  Port {port}\n  User {USER}\n"
+        f'  IdentityFile "{folder}/key"\n  IdentitiesOnly yes\n  IdentityAgent none\n'
+        f'  UserKnownHostsFile "{folder}/known_hosts"\n  GlobalKnownHostsFile /dev/null\n'
+        "  StrictHostKeyChecking yes\n  BatchMode yes\n  LogLevel ERROR\n",
+        encoding="utf-8",
+    )
+
+
+def _rootless() -> bool:
+    return os.geteuid() != 0
+
+
+def _boot(machine: Machine, *, home_mb: int, stays: bool) -> subprocess.Popen[bytes]:
+    """Start the board's first process in namespaces of its own; they end with it."""
+    system = machine.board.system
+    if _rootless():
+        if home_mb:
+            raise InputError(
+                "a home folder of limited size", where="an emulated board", fix="be root"
+            )
+        command = rootless.command(system, machine.root, machine.folder / "pid")
+    else:
+        os.chown(machine.root / "home" / USER, 1000, 1000)
+        command = [
+            *("unshare", "--mount", "--uts", "--pid", "--fork", "--kill-child=KILL"),
+            *("sh", str(_START), str(machine.root), str(machine.folder / "pid")),
+            *(f"qemu-{system.qemu}", *system.magic, str(home_mb)),
+        ]
+    # A board that is not to stay goes with this process, however that ends.
+    prefix = [] if stays else ["setpriv", "--pdeathsig", "KILL"]
+    try:
+        with (machine.folder / "log").open("wb") as log:
+            return subprocess.Popen(
+                [*prefix, *command],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                env={"PATH": os.environ.get("PATH", "") + ":/usr/sbin:/sbin"},
+            )
+    except FileNotFoundError as error:
+        raise absent(str(error.filename)) from None
+
+
+def _await(machine: Machine, process: subprocess.Popen[bytes], port: int) -> None:
+    """Wait until the board's SSH server greets."""
+    if not _wait(lambda: process.poll() is not None or _greets(port)) or process.poll() is not None:
+        said = (machine.folder / "log").read_text("utf-8", errors="replace").strip().splitlines()
+        raise InputError(
+            f"a board that does not start ({(said or ['no word of it'])[-1][:200]})",
+            where=machine.board.target,
+            fix="run as root with leave to mount, or install proot and run as a user",
+        )
+
+
+def _greets(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 5) as there:
+        return there.recv(4) == b"SSH-"
+    return False
+
+
+def _wait(done: Callable[[], bool]) -> bool:
+    """Return whether it became true in time."""
+    end = time.monotonic() + _PATIENCE_SECONDS
+    while not done():
+        if time.monotonic() > end:
+            return False
+        time.sleep(_PAUSE_SECONDS)
+    return True
+
+
+def _is_running(number: int) -> bool:
+    """Tell whether a process is there and not only waiting to be forgotten."""
+    try:
+        state = Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"

@@ -1,0 +1,177 @@
+"""An emulated board as a target: instructions of one inference, memory, and what it answers."""
+
+from __future__ import annotations
+
+import atexit
+import dataclasses
+import functools
+import statistics
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from edgecnn import bench
+from edgecnn.bench import memory
+from edgecnn.core.artifact import Format
+from edgecnn.core.errors import InputError
+from edgecnn.core.measurement import Accuracy, Measurement, Memory
+from edgecnn.runtime import metadata as inside
+from edgecnn.runtime.isolated import IsolatedModel
+from edgecnn.targets import requirements
+from edgecnn.targets.emulated import agreement, counting, machine, software
+from edgecnn.targets.emulated.boards import EmulatedBoard, find
+from edgecnn.targets.emulated.machine import Machine
+
+NO_LATENCY = "emulated: no latency, instructions instead"
+
+_WARMUP_RUNS = 2
+# They are equal, or differ by a few in a million: more would tell nothing more.
+_RUNS = 5
+# Below this share of equal answers a row says so: rounding explains less.
+_MIN_AGREEMENT_PCT = 99.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Emulation:
+    """The place of an emulated board; `bench.worker` never runs there: it would tell times."""
+
+    name: str
+
+    def run(self, request: dict[str, Any], *, timeout_seconds: float) -> dict[str, Any]:
+        """Refuse; see `bench.Place`.
+
+        Raises:
+            InputError: always.
+        """
+        del request, timeout_seconds
+        raise InputError("times of an emulated board", where=self.name, fix="measure on cpu")
+
+
+@dataclasses.dataclass(frozen=True)
+class EmulatedTarget:
+    """Counts instructions on an emulated board.
+
+    The board is the one that `tools/emulated_pi up` left running, or else one that starts with
+    the first file and ends with this process.
+    """
+
+    board: EmulatedBoard
+
+    @property
+    def place(self) -> bench.Place:
+        """Names the board; see `Emulation`."""
+        return Emulation(self.board.target)
+
+    def measure(
+        self,
+        path: Path,
+        *,
+        runtime: str | None = None,
+        threads: int = 1,
+        protocol: bench.Protocol | None = None,
+        accuracy: Accuracy | None = None,
+    ) -> Measurement:
+        """Count one file's instructions, and compare its answers with this machine's.
+
+        Raises:
+            InputError: options that make no sense there, a file that its runtime refuses, or
+                no board: what it takes is absent here.
+            MissingExtra: the runtime is not installed here, to compare with.
+        """
+        protocol = protocol or bench.Protocol()
+        name, kind = self._check(path, runtime, threads, protocol)
+        with IsolatedModel(path) as model:
+            asked = agreement.seeded_inputs(model)
+            told = counting.count(
+                _machine(self.board).link,
+                counting.Request(
+                    path=path, kind=kind, runtime=name, warmup_runs=_WARMUP_RUNS, runs=_RUNS
+                ),
+                asked.tensors,
+                timeout_seconds=protocol.timeout_seconds,
+            )
+            found = agreement.compare(asked, told.outputs, model)
+        row = bench.unmeasured(
+            path, NO_LATENCY, runtime=name, threads=threads, protocol=protocol, place=self.place
+        )
+        metadata = inside.read_metadata(path)
+        return dataclasses.replace(
+            row,
+            format=kind,
+            scheme="unknown" if metadata is None else metadata.scheme,
+            runtime_version=told.runtime_version,
+            delegate=told.delegate,
+            delegated_nodes=told.delegated_nodes,
+            total_nodes=told.total_nodes,
+            memory_mb=Memory(**told.memory_mb, arena=memory.arena_mb(path, kind)),
+            accuracy=accuracy,
+            machine={
+                **told.machine,
+                "emulator": software.emulator_version(self.board.system),
+                "emulated_cpu": self.board.qemu_cpu,
+                "answers": dataclasses.asdict(found),
+            },
+            protocol={
+                "method": "guest instructions",
+                "warmup_runs": _WARMUP_RUNS,
+                "runs": _RUNS,
+                "counts": list(told.counts),
+            },
+            invalid_reasons=(NO_LATENCY, *_doubts(found)),
+            instructions=round(statistics.median(told.counts)),
+        )
+
+    def _check(
+        self, path: Path, runtime: str | None, threads: int, protocol: bench.Protocol
+    ) -> tuple[str, Format]:
+        """Return the runtime and the format."""
+        where = self.board.target
+        if threads != 1:
+            raise InputError(
+                f"instructions of {threads} threads, which wait for each other by spinning",
+                where=where,
+                fix="give --threads 1",
+            )
+        if protocol.per_op:
+            raise InputError("--per-op, which tells times", where=where, fix="leave it out")
+        with inside.mapped(path) as data:
+            kind: Format = inside.format_of(data, where=path)
+        requirements.requirements(kind, self.board.board)
+        known = requirements.runtimes(kind, self.board.board)
+        if runtime is not None and runtime not in known:
+            raise InputError(f"no {runtime} there", where=where, fix=f"use --runtime {known[0]}")
+        return runtime or known[0], kind
+
+
+def emulated(name: str) -> EmulatedTarget:
+    """Return the target ``emulated:NAME``.
+
+    Raises:
+        InputError: no such board.
+    """
+    return EmulatedTarget(find(name))
+
+
+def _doubts(found: agreement.Agreement) -> list[str]:
+    doubts = []
+    if not found.finite:
+        doubts.append("wrong answer: the output holds NaN or infinity")
+    if found.agreement_pct < _MIN_AGREEMENT_PCT:
+        doubts.append(
+            f"only {found.agreement_pct:.1f} % of {found.inputs} answers are this machine's, too"
+        )
+    return doubts
+
+
+def _machine(board: EmulatedBoard) -> Machine:
+    return machine.started(board) or _own_machine(board)
+
+
+@functools.cache
+def _own_machine(board: EmulatedBoard) -> Machine:
+    """Start a board for as long as this process lives."""
+    folder = tempfile.TemporaryDirectory(prefix="edgecnn-board-")
+    own = machine.start(board, Path(folder.name) / board.name)
+    atexit.register(folder.cleanup)
+    atexit.register(own.stop)
+    return own
