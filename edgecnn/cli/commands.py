@@ -20,6 +20,7 @@ from edgecnn.cli.parser import WHERE, Parser
 from edgecnn.cli.predict import predict, predict_options
 from edgecnn.cli.report import report, report_options
 from edgecnn.cli.train import train, train_options
+from edgecnn.cli.tune import tune, tune_options
 from edgecnn.cli.verify import verify, verify_options
 from edgecnn.cli.zoo import zoo, zoo_options
 from edgecnn.core.errors import unknown
@@ -67,6 +68,7 @@ COMMANDS: dict[str, Command] = {
     "verify": Command(verify, verify_options, "FILE... [--against CKPT] --data DATA [options]"),
     "predict": Command(predict, predict_options, "FILE IMAGE... [options]"),
     "bench": Command(bench, bench_options, "FILE... [options]"),
+    "tune": Command(tune, tune_options, "CKPT... --target TARGET --out DIR [options]"),
     "bundle": Command(bundle, bundle_options, "FILE --target DEVICE --out DIR [options]"),
     "report": Command(report, report_options, "PATH... --out report.html [options]"),
     "compare": Command(compare, compare_options, "BASELINE NEW [--gate METRIC:LIMIT]..."),

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from edgecnn import bench
 from edgecnn.core import progress, schema
-from edgecnn.core.errors import InputError
+from edgecnn.core.errors import InputError, MissingExtra
 from edgecnn.core.files import write_text
 from edgecnn.core.measurement import Accuracy, Measurement
 from edgecnn.targets.cpu import CpuTarget
@@ -90,7 +90,10 @@ def run_matrix(  # noqa: PLR0913 - each is an option of `edgecnn bench`
         def measured(cell: Cell) -> Measurement:
             name = f"{cell.path.name}, {cell.target.place.name}, {cell.threads} threads"
             advance(0, note=name)
-            row = measure_cell(cell, protocol)
+            try:
+                row = measure_cell(cell, protocol)
+            except MissingExtra as error:
+                row = _failed(cell, error, protocol)
             if out is not None:
                 save(row, out)
             advance(1)
@@ -100,7 +103,11 @@ def run_matrix(  # noqa: PLR0913 - each is an option of `edgecnn bench`
 
 
 def measure_cell(cell: Cell, protocol: bench.Protocol) -> Measurement:
-    """Measure one row when it is its board's turn; what fails becomes a row that says why."""
+    """Measure one row when it is its board's turn; what fails becomes a row that says why.
+
+    Raises:
+        MissingExtra: the runtime is not installed there.
+    """
     try:
         with turn(cell.target.place.name):
             return cell.target.measure(
@@ -110,15 +117,16 @@ def measure_cell(cell: Cell, protocol: bench.Protocol) -> Measurement:
                 protocol=protocol,
                 accuracy=cell.accuracy,
             )
+    except MissingExtra:
+        raise
     except InputError as error:
-        return failed(cell, str(error), protocol)
+        return _failed(cell, error, protocol)
 
 
-def failed(cell: Cell, reason: str, protocol: bench.Protocol) -> Measurement:
-    """Make the row of what could not be measured."""
+def _failed(cell: Cell, error: InputError, protocol: bench.Protocol) -> Measurement:
     return bench.unmeasured(
         cell.path,
-        reason,
+        str(error),
         runtime=cell.runtime,
         threads=cell.threads,
         protocol=protocol,
@@ -171,17 +179,17 @@ def _check(files: Sequence[Path], threads: Sequence[int], runtime: str | None) -
 
 
 def save(row: Measurement, folder: Path) -> Path:
-    """Write one row beside the others; the same file, target, runtime and threads is replaced.
+    """Write one row beside the others; the same file in the same setting is replaced.
 
     Raises:
         InputError: the folder can't be written.
     """
-    path = folder / row_name(row.model, row.target, row.runtime, row.threads)
+    path = folder / row_name(row.model, row.target, row.runtime, row.threads, row.variant)
     write_text(path, schema.dumps(row))
     return path
 
 
-def row_name(model: str, target: str, runtime: str, threads: int) -> str:
+def row_name(model: str, target: str, runtime: str, threads: int, variant: str = "") -> str:
     """Return the name of a row's file."""
-    parts = (model, target, runtime, f"{threads}t")
+    parts = (model, target, runtime, f"{threads}t", *filter(None, [variant]))
     return re.sub(r"[^\w.@-]+", "_", "-".join(parts)) + ".json"

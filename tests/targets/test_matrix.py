@@ -2,13 +2,16 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import threading
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from edgecnn import targets
 from edgecnn.bench import Place, Protocol, ThisMachine, read_protocol, unmeasured
-from edgecnn.core import schema
+from edgecnn.core import progress, schema
 from edgecnn.core.errors import InputError
 from edgecnn.core.measurement import Accuracy, Latency, Measurement
 
@@ -155,3 +158,88 @@ def test_real_files_broken_ones_too_give_rows(shared: Path, tmp_path: Path) -> N
     assert good.latency_ms is not None
     assert bad.latency_ms is None
     assert "broken.tflite" in bad.invalid_reasons[0]
+
+
+@dataclasses.dataclass(frozen=True)
+class Named:
+    """A place that is only a name."""
+
+    name: str
+
+    def run(self, request: dict[str, object], *, timeout_seconds: float) -> dict[str, object]:
+        raise NotImplementedError
+
+
+class Board(Stopwatch):
+    """A stopwatch of some name that notes who measures at the same time."""
+
+    def __init__(self, name: str, log: list[tuple[str, str]], seconds: float = 0.02) -> None:
+        self.place = Named(name)
+        self._log, self._seconds = log, seconds
+
+    def measure(self, path: Path, **options: Any) -> Measurement:
+        self._log.append((self.place.name, "in"))
+        time.sleep(self._seconds)
+        row = super().measure(path, **options)
+        self._log.append((self.place.name, "out"))
+        return row
+
+
+def test_boards_measure_side_by_side_and_each_one_thing_at_a_time(models: list[Path]) -> None:
+    log: list[tuple[str, str]] = []
+    both = threading.Barrier(2, timeout=10)
+
+    class Meeting(Board):
+        """Its first measurement begins only when the other board's does."""
+
+        def measure(self, path: Path, **options: Any) -> Measurement:
+            if path.name == "a.tflite":
+                both.wait()
+            return super().measure(path, **options)
+
+    boards = [Meeting("ssh:turns-a", log), Meeting("ssh:pi@turns-b", log)]
+    rows = targets.run_matrix([models[0], models[2]], targets=boards)
+    assert [(row.model, row.target) for row in rows] == [
+        (name, board.place.name) for name in ("a.tflite", "c.onnx") for board in boards
+    ]
+    for board in boards:
+        own = [what for name, what in log if name == board.place.name]
+        assert own == ["in", "out"] * 2
+
+
+def test_names_of_one_board_take_turns(models: list[Path]) -> None:
+    log: list[tuple[str, str]] = []
+    boards = [Board("ssh:turns-c", log), Board("ssh:pi@turns-c", log), Board("predicted:x", log)]
+    targets.run_matrix(models[:1], targets=boards)
+    steps = [what for name, what in log if name != "predicted:x"]
+    assert steps == ["in", "out"] * 2
+
+
+def test_what_ends_one_board_ends_the_others_after_their_row(models: list[Path]) -> None:
+    log: list[tuple[str, str]] = []
+
+    class Broken(Board):
+        def measure(self, path: Path, **options: Any) -> Measurement:
+            raise RuntimeError("a fault")
+
+    boards = [Broken("ssh:turns-d", log), Board("ssh:turns-e", log, seconds=0.3)]
+    with pytest.raises(RuntimeError, match="a fault"):
+        targets.run_matrix(models, targets=boards)
+    assert len(log) <= 2
+
+
+def test_a_quiet_run_is_quiet_on_all_boards(
+    models: list[Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Talking(Board):
+        def measure(self, path: Path, **options: Any) -> Measurement:
+            progress.say("measuring")
+            return super().measure(path, **options)
+
+    quiet = progress.QUIET.set(True)
+    try:
+        boards = [Talking("ssh:turns-f", []), Talking("ssh:turns-g", [])]
+        targets.run_matrix(models[:1], targets=boards)
+    finally:
+        progress.QUIET.reset(quiet)
+    assert capsys.readouterr().err == ""
