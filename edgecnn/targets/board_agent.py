@@ -27,9 +27,10 @@ from typing import Any
 from edgecnn.bench.machine import clock_mhz, number, pi_throttled, read
 
 PREFIX = "edgecnn-"
-# Both ends say something each so many seconds; a laptop may sleep or a network stumble.
-BEAT_SECONDS = 5
-SILENCE_SECONDS = 60
+# After so many seconds of silence the other end is gone; a network may stumble. The other end
+# gives its own number as the first argument.
+SILENCE_SECONDS = 60.0
+BEATS = 12  # in that time, from each end
 # One for all users of a board, in the first of these folders that takes files.
 LOCK, LOCK_FOLDERS = "edgecnn-this_machine.lock", ("/run/lock", "/tmp")  # noqa: S108 - known to all
 PI_FIRMWARE = "/sys/devices/platform/soc/soc:firmware/get_throttled"
@@ -43,8 +44,9 @@ class Agent:
         folder: Private; all that is sent lies there, and goes with the session.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, silence_seconds: float) -> None:
         """Make the folder, and listen."""
+        self._silence = silence_seconds
         self._out = os.fdopen(os.dup(1), "w", encoding="utf-8")
         os.dup2(2, 1)
         self._in: Any = sys.stdin.buffer
@@ -112,9 +114,9 @@ class Agent:
                     sink.write(part)
 
     def _watch(self) -> None:
-        while time.monotonic() - self._heard < SILENCE_SECONDS:
+        while time.monotonic() - self._heard < self._silence:
             self.say(alive=True)
-            time.sleep(BEAT_SECONDS)
+            time.sleep(self._silence / BEATS)
         self.end()
 
     def serve(self) -> None:
@@ -150,11 +152,13 @@ class Agent:
         return {}
 
     def keep(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Move one of the session's folders home, where it stays."""
+        """Copy one of the session's folders home, where it stays: whole, or not at all."""
         place = KEPT.expanduser() / request["name"]
-        place.parent.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(place, ignore_errors=True)
-        shutil.move(str(self.folder / request["source"]), str(place))
+        partial = place.with_name(f".{place.name}.partial")
+        for stale in (partial, place):
+            shutil.rmtree(stale, ignore_errors=True)
+        shutil.copytree(self.folder / request["source"], partial)
+        partial.rename(place)
         return {"path": str(place)}
 
     def sense(self, _: dict[str, Any]) -> dict[str, Any]:
@@ -296,7 +300,7 @@ def throttle_bits() -> int:
 
 def main() -> None:
     """Serve one session."""
-    Agent().serve()
+    Agent(float(sys.argv[1]) if len(sys.argv) > 1 else SILENCE_SECONDS).serve()
 
 
 if __name__ == "__main__":

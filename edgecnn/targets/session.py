@@ -8,6 +8,7 @@ import queue
 import shlex
 import subprocess
 import threading
+import weakref
 from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any
@@ -29,26 +30,37 @@ class Session:
         folder: On the board; it goes with the session, even where the connection is cut.
     """
 
-    def __init__(self, link: Link, python: str, *, title: str) -> None:
+    def __init__(
+        self,
+        link: Link,
+        python: str,
+        *,
+        title: str,
+        silence_seconds: float = board_agent.SILENCE_SECONDS,
+    ) -> None:
         """Start the agent.
 
         Args:
             link: Over which.
             python: Interpreter over there, 3.9 or newer.
             title: The target's name, for notes and errors.
+            silence_seconds: After so long without a word either end gives the other up.
 
         Raises:
             InputError: it doesn't start there.
         """
-        self._link, self.title = link, title
+        self._link, self.title, self._silence = link, title, silence_seconds
         self._lines: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
         self._writing, self._closed = threading.Lock(), threading.Event()
         program = single_file(board_agent.__name__).encode()
-        self._process = link.start(f"exec {shlex.quote(python)} -u -c '{_START}'")
-        threading.Thread(target=self._read, daemon=True).start()
+        self._process = link.start(f"exec {shlex.quote(python)} -u -c '{_START}' {silence_seconds}")
+        self._finalizer = weakref.finalize(self, _end, self._process, self._closed)
+        reading = (self._process, self._lines)
+        threading.Thread(target=_read, args=reading, daemon=True).start()
         self._write(b"%d\n%b" % (len(program), program))
         told = self._answer()
-        threading.Thread(target=self._beat, daemon=True).start()
+        pulse = (self._process, self._writing, self._closed, silence_seconds / board_agent.BEATS)
+        threading.Thread(target=_beat, args=pulse, daemon=True).start()
         self.folder = PurePosixPath(told["folder"])
 
     def unpack(self, archive: bytes) -> None:
@@ -103,19 +115,7 @@ class Session:
 
     def close(self) -> None:
         """End the agent, which removes its folder; no error where it's already gone."""
-        self._closed.set()
-        process = self._process
-        with contextlib.suppress(OSError):
-            if process.stdin is not None:
-                process.stdin.close()
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        for pipe in (process.stdout, process.stderr):
-            if pipe is not None:
-                pipe.close()
+        self._finalizer()
 
     def _ask(self, do: str, *, payload: bytes = b"", **more: Any) -> dict[str, Any]:
         head = {"do": do, "bytes": len(payload), **more}
@@ -126,10 +126,10 @@ class Session:
         while True:
             interruption.check()
             try:
-                line = self._lines.get(timeout=board_agent.SILENCE_SECONDS)
+                line = self._lines.get(timeout=self._silence)
             except queue.Empty:
                 raise InputError(
-                    f"no sign of life for {board_agent.SILENCE_SECONDS} s",
+                    f"no sign of life for {self._silence:.0f} s",
                     where=self.title,
                     fix="look whether the board is up, then run the same command again",
                 ) from None
@@ -167,21 +167,50 @@ class Session:
             fix="look whether the board has memory left, then try again",
         )
 
-    def _read(self) -> None:
-        output = self._process.stdout
-        with contextlib.suppress(OSError, ValueError):
-            while output is not None and (line := output.readline(_LONGEST_LINE)):
-                told = json.loads(line) if line.startswith(b"{") else {}
-                self._lines.put(told if isinstance(told, dict) else {})
-        self._lines.put(None)
-
     def _write(self, data: bytes) -> None:
-        pipe = self._process.stdin
-        with self._writing, contextlib.suppress(OSError, ValueError):
-            if pipe is not None:  # what can't be sent is found out by the missing answer
-                pipe.write(data)
-                pipe.flush()
+        _send(self._process, self._writing, data)
 
-    def _beat(self) -> None:
-        while not self._closed.wait(board_agent.BEAT_SECONDS):
-            self._write(b"\n")
+
+# Threads know the process alone: a session that nobody holds any more ends.
+
+
+def _read(
+    process: subprocess.Popen[bytes], lines: queue.SimpleQueue[dict[str, Any] | None]
+) -> None:
+    with contextlib.suppress(OSError, ValueError):
+        while process.stdout is not None and (line := process.stdout.readline(_LONGEST_LINE)):
+            told = json.loads(line) if line.startswith(b"{") else {}
+            lines.put(told if isinstance(told, dict) else {})
+    lines.put(None)
+
+
+def _send(process: subprocess.Popen[bytes], writing: threading.Lock, data: bytes) -> None:
+    with writing, contextlib.suppress(OSError, ValueError):
+        if process.stdin is not None:  # what can't be sent is found out by the missing answer
+            process.stdin.write(data)
+            process.stdin.flush()
+
+
+def _beat(
+    process: subprocess.Popen[bytes],
+    writing: threading.Lock,
+    closed: threading.Event,
+    seconds: float,
+) -> None:
+    while not closed.wait(seconds):
+        _send(process, writing, b"\n")
+
+
+def _end(process: subprocess.Popen[bytes], closed: threading.Event) -> None:
+    closed.set()
+    with contextlib.suppress(OSError):
+        if process.stdin is not None:
+            process.stdin.close()
+    try:
+        process.wait(10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    for pipe in (process.stdout, process.stderr):
+        if pipe is not None:
+            pipe.close()

@@ -19,6 +19,7 @@ from edgecnn.core.errors import InputError
 from edgecnn.core.measurement import Accuracy, Measurement
 from edgecnn.runtime.metadata import format_of, mapped
 from edgecnn.targets import bundle, provision
+from edgecnn.targets.board_agent import SILENCE_SECONDS
 from edgecnn.targets.cooling import Patience, cool, judged, passing
 from edgecnn.targets.link import Link, check_host
 from edgecnn.targets.probe import Board, probe
@@ -67,6 +68,7 @@ class SshTarget:
             has them; where none has, they are brought along.
         environment: Variables for whatever measures there.
         keep: Leave what was brought there, for the next time.
+        silence_seconds: After so long without a word either end gives the other up.
         patience: With a board that is hot or busy.
 
     Raises:
@@ -80,6 +82,7 @@ class SshTarget:
     python: str | None = None
     environment: Mapping[str, str] = dataclasses.field(default_factory=dict)
     keep: bool = False
+    silence_seconds: float = SILENCE_SECONDS
     patience: Patience = dataclasses.field(default_factory=Patience)
 
     def __post_init__(self) -> None:
@@ -147,7 +150,10 @@ class SshTarget:
             try:
                 board = probe(link)
                 python = self.python or provision.first_python(board, where=self.name).path
-                self._opened = _Open(link, board, Session(link, python, title=self.name))
+                session = Session(
+                    link, python, title=self.name, silence_seconds=self.silence_seconds
+                )
+                self._opened = _Open(link, board, session)
             except BaseException:
                 link.close()
                 raise
@@ -166,6 +172,9 @@ class SshTarget:
                 made = bundle.write(path, device, Path(temporary) / name)
                 there.session.unpack(made.archive.read_bytes())
             there.bundles[sha256] = name
+            if self.keep:
+                kept = there.session.keep(name, path.stem)
+                progress.say(f"{self.name}: the bundle stays in {kept}")
         return there.bundles[sha256], kind
 
     def _environment(self, there: _Open, kind: Format, runtime: str | None) -> Environment:

@@ -48,6 +48,17 @@ class Loopback:
         """Process ids of the server's children, which hold a connection each."""
         return children(self.process.pid)
 
+    def silence(self) -> list[int]:
+        """Stop each connection in mid-air, as a cable that is pulled; returns who to wake."""
+        found = descendants_named(self.process.pid, "sshd")
+        for pid in found:
+            os.kill(pid, signal.SIGSTOP)
+        return found
+
+    def again(self) -> None:
+        """Start the server that was cut."""
+        self.process = start(self.folder, self.port)
+
     def cut(self) -> None:
         """Kill the server and each connection at once, as a board that loses its power."""
         for pid in [*descendants_named(self.process.pid, "sshd"), self.process.pid]:
