@@ -4,7 +4,7 @@ Each row comes from a fresh process that runs `worker.py` and nothing else.
 """
 
 from edgecnn.bench.measure import RUNTIMES, check_options, measure, unmeasured
-from edgecnn.bench.place import Place, ThisMachine
+from edgecnn.bench.place import Place, ThisMachine, installed
 from edgecnn.bench.protocol import Protocol, read_protocol
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "Protocol",
     "ThisMachine",
     "check_options",
+    "installed",
     "measure",
     "read_protocol",
     "unmeasured",

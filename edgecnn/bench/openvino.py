@@ -38,7 +38,11 @@ def load_openvino(
         set_input=lambda values: request.set_input_tensor(module.Tensor(values)),
         run=request.infer,
         output=lambda: request.get_output_tensor(0).data,
-        delegation=lambda: {"delegate": "CPU", "delegated_nodes": None, "total_nodes": None},
+        delegation=lambda: {
+            "delegate": "+".join(compiled.get_property("EXECUTION_DEVICES")),
+            "delegated_nodes": None,
+            "total_nodes": None,
+        },
     )
 
 

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any, Protocol
 
+from edgecnn.bench.worker import RUNTIMES
 from edgecnn.core import schema
 from edgecnn.core.errors import InputError
 
@@ -88,6 +89,27 @@ class ThisMachine:
         if not isinstance(answer, dict):
             raise InputError("an answer that is no object", where=model, fix="check --python")
         return answer
+
+
+def installed(python: Path) -> frozenset[str]:
+    """Return the runtimes that an interpreter has, by their names in `worker.RUNTIMES`.
+
+    Raises:
+        InputError: no Python there.
+    """
+    packages = {"openvino": "openvino"}
+    packages |= {name: module.partition(".")[0] for name, (module, *_) in RUNTIMES.items()}
+    program = "import importlib.util as i, sys; print(*(n for n in sys.argv[1:] if i.find_spec(n)))"
+    try:
+        done = subprocess.run(
+            [python, "-c", program, *packages.values()], capture_output=True, text=True, check=True
+        )
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise InputError(
+            "a Python that does not start", where=python, fix="check --python"
+        ) from error
+    there = set(done.stdout.split())
+    return frozenset(name for name, package in packages.items() if package in there)
 
 
 def program_for(request: dict[str, Any]) -> str:

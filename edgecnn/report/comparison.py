@@ -111,7 +111,7 @@ def compare(
 
 def _key(subject: Subject) -> tuple[str, ...]:
     threads = f"{subject.threads or 0:04}"
-    return (subject.file, subject.target or "", subject.runtime or "", threads)
+    return (subject.file, subject.target or "", subject.runtime or "", threads, subject.variant)
 
 
 def _compared(subject: Subject, old: Found, now: Found, rng: np.random.Generator) -> Compared:

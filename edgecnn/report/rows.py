@@ -111,7 +111,8 @@ class Row:
         row = self.measurement
         if row is None:
             return "not measured"
-        return f"{row.target}, {row.runtime}, {row.threads} thread{'s' if row.threads > 1 else ''}"
+        count = f"{row.threads} thread{'s' if row.threads > 1 else ''}"
+        return ", ".join(filter(None, (row.target, row.runtime, count, row.variant)))
 
     @property
     def label(self) -> str:

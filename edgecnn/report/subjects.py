@@ -24,13 +24,15 @@ class Subject:
     target: str | None = None
     runtime: str | None = None
     threads: int | None = None
+    variant: str = ""
 
     @property
     def setting(self) -> str:
-        """Target, runtime and threads, in words; empty for a file by itself."""
+        """Target, runtime, threads and variant, in words; empty for a file by itself."""
         if self.target is None:
             return ""
-        return f"{self.target}, {self.runtime}, {units.plural(self.threads or 1, 'thread')}"
+        count = units.plural(self.threads or 1, "thread")
+        return ", ".join(filter(None, (self.target, self.runtime, count, self.variant)))
 
     @property
     def label(self) -> str:
@@ -109,7 +111,11 @@ def subjects(collected: Collected, *, where: str) -> dict[Subject, Found]:
         found.setdefault(name, file)
         if (run := row.measurement) is not None:
             setting = dataclasses.replace(
-                name, target=run.target, runtime=run.runtime, threads=run.threads
+                name,
+                target=run.target,
+                runtime=run.runtime,
+                threads=run.threads,
+                variant=run.variant,
             )
             before = found.get(setting, file)
             found[setting] = dataclasses.replace(before, runs=(*before.runs, run))

@@ -68,8 +68,9 @@ def each_image_lines(measurements: Iterable[Measurement]) -> list[str]:
         if row.energy_mj is not None:
             told.append(f"{row.energy_mj / row.batch:.3g} mJ an image, whole processor")
         if told:
-            lines.append(f"{PurePath(row.model).name}, {row.runtime}, {row.threads} threads: "
-                         f"{', '.join(told)}")  # fmt: skip
+            count = units.plural(row.threads, "thread")
+            words = (PurePath(row.model).name, row.runtime, count, row.variant)
+            lines.append(f"{', '.join(filter(None, words))}: {', '.join(told)}")
     return lines
 
 

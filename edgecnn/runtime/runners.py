@@ -22,6 +22,7 @@ from edgecnn.runtime.engine import Engine
 from edgecnn.runtime.litert import LiteRt
 from edgecnn.runtime.metadata import format_of, mapped, read_metadata
 from edgecnn.runtime.onnxruntime import OnnxRuntime
+from edgecnn.runtime.openvino import OpenVino
 from edgecnn.runtime.wiring import Normalization
 
 
@@ -37,6 +38,7 @@ RUNTIMES: dict[str, Runtime] = {
     "litert": Runtime(("tflite",), LiteRt),
     "tflite-runtime": Runtime(("tflite",), functools.partial(LiteRt, package="tflite_runtime")),
     "onnxruntime": Runtime(("onnx", "ort"), OnnxRuntime),
+    "openvino": Runtime(("tflite", "onnx"), OpenVino),
 }
 
 

@@ -123,8 +123,14 @@ class PredictedTarget:
                 where=where,
                 fix=f"give 1 to {self.device.cpu.cores}",
             )
-        if protocol.per_op:
-            raise InputError("--per-op where nothing runs", where=where, fix="leave it out")
+        asked = {
+            "--per-op": protocol.per_op,
+            "--delegate": protocol.delegate,
+            "--batch": protocol.batch > 1,
+            "--pin": protocol.pin,
+        }
+        for option in (name for name, given in asked.items() if given):
+            raise InputError(f"{option} where nothing runs", where=where, fix="leave it out")
         with mapped(path) as data:
             kind = format_of(data, where=path)
         if kind != "tflite":

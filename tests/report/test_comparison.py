@@ -177,3 +177,18 @@ def test_another_runtime_and_other_photos_are_noted() -> None:
 
 def test_the_same_sets_give_the_same_numbers(collected: Collected) -> None:
     assert compare(collected, collected) == compare(collected, collected)
+
+
+def test_a_row_is_never_compared_with_one_of_another_batch_or_delegate() -> None:
+    plain = measurement()
+    others = [
+        dataclasses.replace(plain, protocol={**plain.protocol, **option})
+        for option in ({"batch": 8}, {"delegate": "none"}, {"pin": [0]})
+    ]
+    found = compare(Collected(measurements=(plain,)), Collected(measurements=tuple(others)))
+    assert [row.subject.target for row in found.rows] == [None]
+    assert [s.setting for s in found.only_after] == [
+        "cpu, litert, 1 thread, batch 8",
+        "cpu, litert, 1 thread, cores 0",
+        "cpu, litert, 1 thread, delegate none",
+    ]

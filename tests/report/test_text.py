@@ -153,3 +153,14 @@ def test_times_of_a_busier_moment_are_told_from_the_row_s() -> None:
     slow, median = with_operations(2.0, 2.0), 2.31
     assert "take shares, not times" in text.operations_table(slow)[1]
     assert "take shares" not in text.operations_table(with_operations(median / 2, 1.0))[1]
+
+
+def test_a_batch_and_energy_are_told_by_the_image() -> None:
+    plain = measurement()
+    batch = dataclasses.replace(
+        measurement(), protocol={"batch": 8, "delegate": "none"}, energy_mj=16.0
+    )
+    assert text.each_image_lines([plain]) == []
+    (line,) = text.each_image_lines([batch])
+    assert "delegate none, batch 8: " in line
+    assert line.endswith("an image, of 8 in one inference, 2 mJ an image, whole processor")
