@@ -55,24 +55,33 @@ def turn(
     if board is None:
         yield
         return
-    path = (folder or _folder()) / f"edgecnn-{re.sub(r'[^0-9A-Za-z.-]+', '_', board)}.lock"
+    name = f"edgecnn-{re.sub(r'[^0-9A-Za-z.-]+', '_', board)}"
+    place = folder or _folder()
+    with _held(place / f"{name}.lock") as lock:
+        # Who waits holds the queue: a run of many rows lets others in between two of its own.
+        with _held(place / f"{name}.queue") as queue:
+            if not (_taken(queue) and _taken(lock)):
+                say(f"waiting: another measurement of {board} is running")
+                _wait(queue, pause)
+                _wait(lock, pause)
+        yield
+
+
+def _wait(handle: int, pause: Callable[[float], None]) -> None:
+    while not _taken(handle):
+        interruption.check()
+        pause(_PAUSE_SECONDS)
+
+
+@contextlib.contextmanager
+def _held(path: Path) -> Iterator[int]:
+    """Open a lock for the time of the block; closing lets it go."""
     with files.writing(path):
         handle = _open(path)
     try:
-        _wait(handle, board, pause)
-        yield
+        yield handle
     finally:
         os.close(handle)
-
-
-def _wait(handle: int, board: str, pause: Callable[[float], None]) -> None:
-    told = False
-    while not _taken(handle):
-        if not told:
-            say(f"waiting: another measurement of {board} is running")
-            told = True
-        interruption.check()
-        pause(_PAUSE_SECONDS)
 
 
 def _taken(handle: int) -> bool:

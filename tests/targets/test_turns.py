@@ -84,9 +84,30 @@ def test_another_process_waits_says_so_and_a_killed_one_lets_go(
     assert "waiting: another measurement of pi4 is running" in capsys.readouterr().err
 
 
+def test_a_run_of_many_rows_lets_others_in_between(tmp_path: Path) -> None:
+    order: list[str] = []
+    begun = threading.Event()
+
+    def rows() -> None:
+        for _ in range(5):
+            with turn("ssh:pi4", folder=tmp_path, pause=lambda _: time.sleep(0.001)):
+                order.append("row")
+                begun.set()
+                time.sleep(0.05)
+
+    runner = threading.Thread(target=rows)
+    runner.start()
+    begun.wait()
+    with turn("ssh:pi4", folder=tmp_path, pause=lambda _: time.sleep(0.001)):
+        order.append("other")
+    runner.join()
+    assert order.index("other") < len(order) - 2
+
+
 def test_a_lock_of_another_user_needs_no_right_to_write(tmp_path: Path) -> None:
     lock = tmp_path / "edgecnn-pi4.lock"
     lock.touch(0o444)
+    (tmp_path / "edgecnn-pi4.queue").touch(0o444)
     with turn("ssh:pi4", folder=tmp_path):
         pass
     assert lock.stat().st_size == 0
@@ -106,8 +127,7 @@ def test_a_lock_is_open_to_all_whatever_its_maker_s_mask(tmp_path: Path) -> None
             pass
     finally:
         os.umask(before)
-    (lock,) = tmp_path.iterdir()
-    assert lock.stat().st_mode & 0o777 == 0o644
+    assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o644}
 
 
 def test_the_usual_folder_is_there() -> None:
