@@ -12,7 +12,7 @@ from edgecnn.runtime.engine import Raw
 from edgecnn.runtime.isolated import IsolatedModel
 from edgecnn.runtime.wiring import pixel_table, to_input, to_scores
 
-INPUTS = 32
+INPUTS = 24
 _SEED = 20
 
 

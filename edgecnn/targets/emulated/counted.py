@@ -11,7 +11,7 @@ import gc
 import importlib
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -27,10 +27,10 @@ SCHEMA = "edgecnn/counted/1"
 
 
 def work(request: dict[str, Any], inputs: Any) -> tuple[dict[str, Any], Any]:
-    """Answer all inputs, then run the last one again and again between marks.
+    """Answer all inputs, each inference between two marks.
 
     Args:
-        request: ``model`` (path), ``runtime``, ``warmup_runs`` and ``runs``.
+        request: ``model`` (path) and ``runtime``.
         inputs: [N, ...], each of the file's own shape and type.
 
     Returns:
@@ -47,8 +47,7 @@ def work(request: dict[str, Any], inputs: Any) -> tuple[dict[str, Any], Any]:
     baseline = memory_mb().pop("rss")
     try:
         model = loader(module, request["model"], 1)
-        outputs = [answer_of(model, one) for one in inputs]
-        marked(model.run, runs=request["warmup_runs"] + request["runs"])
+        outputs = answers_of(model, inputs)
     except WorkerError:
         raise
     except Exception as error:
@@ -64,22 +63,20 @@ def work(request: dict[str, Any], inputs: Any) -> tuple[dict[str, Any], Any]:
     }, np.stack(outputs)
 
 
-def answer_of(model: Loaded, one: Any) -> Any:
-    """Return a copy of the file's first output."""
-    model.set_input(np.ascontiguousarray(one.reshape(model.input_shape)))
-    told = model.run()
-    # LiteRT leaves its answer in a tensor, ONNX Runtime returns it.
-    return np.array(model.output() if told is None else told[0])
-
-
-def marked(run: Callable[[], Any], *, runs: int) -> None:
-    """Mark the end of each run, and that of one before: marks are as far apart as runs are."""
+def answers_of(model: Loaded, inputs: Any) -> list[Any]:
+    """Return copies of the file's first output."""
+    outputs = []
     gc.collect()
     gc.disable()
-    for _ in range(runs + 2):  # leaving the loop takes instructions, too
-        run()
+    for one in inputs:
+        model.set_input(np.ascontiguousarray(one.reshape(model.input_shape)))
         mark()
+        told = model.run()
+        mark()
+        # LiteRT leaves its answer in a tensor, ONNX Runtime returns it.
+        outputs.append(np.array(model.output() if told is None else told[0]))
     gc.enable()
+    return outputs
 
 
 def mark() -> None:

@@ -6,7 +6,6 @@ import contextlib
 import dataclasses
 import functools
 import io
-import itertools
 import json
 import tarfile
 from collections.abc import Callable
@@ -28,7 +27,7 @@ from edgecnn.targets.link import Link
 _STEADY = "PYTHONHASHSEED=0 OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1"
 _COMMAND = (
     'set -e; d=$(mktemp -d); trap \'rm -rf "$d"\' EXIT; cd "$d"; tar -xf -; '
-    f"{_STEADY} setarch --addr-no-randomize /{COUNTING} counts python3 counted.py >&2; "
+    f"{_STEADY} /{COUNTING} counts python3 counted.py >&2; "
     "tar -cf - counts answer.json $(ls outputs.npy 2>/dev/null)"
 )
 # Emulation and counting make all slower.
@@ -43,15 +42,11 @@ class Request:
         path: The file.
         kind: Its format.
         runtime: Which reads it there.
-        warmup_runs: Inferences before those that count.
-        runs: Inferences that count.
     """
 
     path: Path
     kind: Format
     runtime: str
-    warmup_runs: int
-    runs: int
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -59,7 +54,7 @@ class Counted:
     """What came back; fields as in `core.measurement.Measurement`.
 
     Attributes:
-        counts: Guest instructions of each inference.
+        counts: Guest instructions of each input's inference.
         outputs: [N, ...], the file's first output.
     """
 
@@ -97,9 +92,8 @@ def count(
     told = json.loads(files["answer.json"])
     answers.check_error(told, model=request.path, runtime=request.runtime)
     marks = [int(line) for line in files["counts"].split()]
-    counts = [after - before for before, after in itertools.pairwise(marks)]
     return Counted(
-        counts=tuple(counts[request.warmup_runs : -1]),
+        counts=tuple(after - before for before, after in zip(marks[::2], marks[1::2], strict=True)),
         outputs=np.load(io.BytesIO(files["outputs.npy"]), allow_pickle=False),
         **{field: told[field] for field in _TOLD},
     )
@@ -116,12 +110,7 @@ def _program() -> bytes:
 def _packed(request: Request, tensors: Raw) -> bytes:
     """Return a tar of the program, the file, and what to do with it."""
     model = f"model.{request.kind}"
-    about = {
-        "model": model,
-        "runtime": request.runtime,
-        "warmup_runs": request.warmup_runs,
-        "runs": request.runs,
-    }
+    about = {"model": model, "runtime": request.runtime}
     inputs = io.BytesIO()
     np.save(inputs, tensors)
     parts = {

@@ -17,9 +17,6 @@ from edgecnn.targets.emulated import debian, software
 from edgecnn.targets.emulated.boards import System
 from edgecnn.targets.emulated.program import run
 
-# Goes up when the same packages make another root.
-_RECIPE = 1
-
 
 def folder() -> Path:
     """Return where images, and boards that were started to stay, are kept."""
@@ -38,18 +35,22 @@ def image(system: System, board: Board, *, rebuild: bool = False) -> Path:
         return path
     with files.writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        lock = path.with_suffix(".lock").open("w")
+        lock = (path.parent / f"{system.debian}.lock").open("w")
     with lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # who builds at the same time waits, and takes this one
         if rebuild or not path.is_file():
             _build(system, board, lines, path)
+            for old in path.parent.glob(f"{system.debian}-*.tar.zst"):
+                if old != path:
+                    old.unlink()
     return path
 
 
 def _key(system: System, lines: tuple[str, ...]) -> str:
     """Return digits that change with whatever an image is made of."""
-    parts = [_RECIPE, debian.RELEASE, system.packages, lines, software.emulator_version(system)]
-    text = json.dumps(parts) + software.PLUGIN.read_text(encoding="utf-8")
+    parts = [system.packages, system.runtimes, lines, software.emulator_version(system)]
+    recipe = (Path(debian.__file__), Path(software.__file__), software.PLUGIN)
+    text = json.dumps(parts) + "".join(path.read_text(encoding="utf-8") for path in recipe)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 

@@ -100,7 +100,8 @@ def install_counting(system: System, root: Path) -> None:
 set -eu
 out=$1 program=$(command -v "$2")
 shift 2
-exec /{_QEMU}/{loader} --library-path /{_QEMU} /{_QEMU}/{Path(emulator).name} \\
+# The seed is for the random bytes that each program is given: hash tables depend on them.
+exec /{_QEMU}/{loader} --library-path /{_QEMU} /{_QEMU}/{Path(emulator).name} -seed 1 \\
     -plugin /{_QEMU}/counting.so,out="$out" "$program" "$@"
 """,
         encoding="utf-8",

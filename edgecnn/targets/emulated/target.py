@@ -24,11 +24,10 @@ from edgecnn.targets.emulated.machine import Machine
 
 NO_LATENCY = "emulated: no latency, instructions instead"
 
-_WARMUP_RUNS = 2
-# They are equal, or differ by a few in a million: more would tell nothing more.
-_RUNS = 5
-# Below this share of equal answers a row says so: rounding explains less.
-_MIN_AGREEMENT_PCT = 99.0
+# Python 3.11 rewrites its own loop in the first nine inferences; later ones are equal.
+_WARMUP_RUNS = 10
+# Below this share of equal answers a row says so: ties of made-up images explain less.
+_MIN_AGREEMENT_PCT = 90.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,13 +83,12 @@ class EmulatedTarget:
             asked = agreement.seeded_inputs(model)
             told = counting.count(
                 _machine(self.board).link,
-                counting.Request(
-                    path=path, kind=kind, runtime=name, warmup_runs=_WARMUP_RUNS, runs=_RUNS
-                ),
+                counting.Request(path=path, kind=kind, runtime=name),
                 asked.tensors,
                 timeout_seconds=protocol.timeout_seconds,
             )
             found = agreement.compare(asked, told.outputs, model)
+        counts = told.counts[_WARMUP_RUNS:]
         row = bench.unmeasured(
             path, NO_LATENCY, runtime=name, threads=threads, protocol=protocol, place=self.place
         )
@@ -114,11 +112,11 @@ class EmulatedTarget:
             protocol={
                 "method": "guest instructions",
                 "warmup_runs": _WARMUP_RUNS,
-                "runs": _RUNS,
-                "counts": list(told.counts),
+                "runs": len(counts),
+                "counts": list(counts),
             },
             invalid_reasons=(NO_LATENCY, *_doubts(found)),
-            instructions=round(statistics.median(told.counts)),
+            instructions=round(statistics.median(counts)),
         )
 
     def _check(
