@@ -11,6 +11,7 @@ from edgecnn.cli.bench import bench, bench_options
 from edgecnn.cli.bundle import bundle, bundle_options
 from edgecnn.cli.compare import compare, compare_options
 from edgecnn.cli.demo import demo, demo_options
+from edgecnn.cli.doctor import doctor, doctor_options
 from edgecnn.cli.evaluate import evaluate, evaluate_options
 from edgecnn.cli.explain import explain, explain_options
 from edgecnn.cli.export import export, export_options
@@ -69,6 +70,7 @@ COMMANDS: dict[str, Command] = {
     "predict": Command(predict, predict_options, "FILE IMAGE... [options]"),
     "bench": Command(bench, bench_options, "FILE... [options]"),
     "tune": Command(tune, tune_options, "CKPT... --target TARGET --out DIR [options]"),
+    "doctor": Command(doctor, doctor_options, "[--target T]... [FILE...]"),
     "bundle": Command(bundle, bundle_options, "FILE --target DEVICE --out DIR [options]"),
     "report": Command(report, report_options, "PATH... --out report.html [options]"),
     "compare": Command(compare, compare_options, "BASELINE NEW [--gate METRIC:LIMIT]..."),

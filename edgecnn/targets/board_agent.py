@@ -17,23 +17,20 @@ import signal
 import subprocess
 import sys
 import tarfile
-import tempfile
 import threading
 import time
+import traceback
 import zipfile
 from pathlib import Path
 from typing import Any
 
-from edgecnn.bench.machine import clock_mhz, number, pi_throttled, read
+from edgecnn.targets.board_folder import open_lock, private_folder
+from edgecnn.targets.board_sensing import keep_sampling, oom_kills, prefer_to_kill, sample
 
-PREFIX = "edgecnn-"
 # After so many seconds of silence the other end is gone; a network may stumble. The other end
 # gives its own number as the first argument.
 SILENCE_SECONDS = 60.0
 BEATS = 12  # in that time, from each end
-# One for all users of a board, in the first of these folders that takes files.
-LOCK, LOCK_FOLDERS = "edgecnn-this_machine.lock", ("/run/lock", "/tmp")  # noqa: S108 - known to all
-PI_FIRMWARE = "/sys/devices/platform/soc/soc:firmware/get_throttled"
 KEPT = Path("~/.edgecnn")
 
 
@@ -217,90 +214,15 @@ class Agent:
             yield
 
 
-def private_folder() -> tuple[Path, Any]:
-    """Make this session's folder, and remove those of sessions that a power cut ended.
-
-    Returns:
-        The folder, and an open file in it that is locked as long as the session lives.
-    """
-    asked = os.environ.get("TMPDIR")
-    # Not /tmp at first: in memory, it would be counted as the model's, or be too small.
-    places = [asked] if asked else ["/var/tmp", str(Path.home()), "/tmp"]  # noqa: S108 - mkdtemp
-    problem = OSError("no folder")
-    for place in places:
-        try:
-            remove_stale(Path(place))
-            folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=place))
-            alive = (folder / ".alive").open("w")
-        except OSError as error:
-            problem = error
-        else:
-            fcntl.flock(alive, fcntl.LOCK_EX)
-            return folder, alive
-    raise problem
-
-
-def remove_stale(place: Path) -> None:
-    """Remove folders of sessions that no longer live."""
-    for folder in place.glob(f"{PREFIX}*"):
-        with contextlib.suppress(OSError), (folder / ".alive").open("r+") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-def open_lock() -> Any:
-    """Open the lock that a benchmark on the board itself takes; see `edgecnn.targets.turns`."""
-    place = next(f for f in LOCK_FOLDERS if os.access(f, os.W_OK | os.X_OK))
-    path, flags = Path(place) / LOCK, os.O_CLOEXEC | os.O_NOFOLLOW
-    try:
-        # Without O_CREAT: the kernel refuses it for another user's file in such a folder.
-        return os.fdopen(os.open(path, os.O_RDONLY | flags))
-    except FileNotFoundError:
-        handle = os.open(path, os.O_RDONLY | os.O_CREAT | flags, 0o644)
-        os.fchmod(handle, 0o644)
-        return os.fdopen(handle)
-
-
-def prefer_to_kill(pid: int) -> None:
-    """When memory runs out the kernel shall end the benchmark, and not the board's services."""
-    with contextlib.suppress(OSError):
-        Path(f"/proc/{pid}/oom_score_adj").write_text("500", encoding="ascii")
-
-
-def oom_kills() -> int:
-    """Return how many processes the kernel has killed for memory since it started."""
-    told = read("/proc/vmstat").partition("oom_kill ")[2].split()
-    return int(told[0]) if told else 0
-
-
-def keep_sampling(samples: list[dict[str, Any]], began: float, stop: threading.Event) -> None:
-    """Add a sample each second."""
-    while not stop.wait(1.0):
-        samples.append(sample(time.monotonic() - began))
-
-
-def sample(at: float) -> dict[str, Any]:
-    """Return what the sensors say: seconds since the start, MHz, degrees Celsius, the bits."""
-    return {
-        "s": round(at, 2),
-        "clock_mhz": clock_mhz(),
-        "temperature_c": number("/sys/class/thermal/thermal_zone0/temp", 1e3),
-        "throttled": throttle_bits(),
-    }
-
-
-def throttle_bits() -> int:
-    """Return the Raspberry Pi firmware's bits; from a file where there is one: no new process."""
-    told = read(PI_FIRMWARE).strip()
-    try:
-        return int(told, 16) if told else pi_throttled()
-    except ValueError:
-        return 0
-
-
 def main() -> None:
     """Serve one session."""
-    Agent(float(sys.argv[1]) if len(sys.argv) > 1 else SILENCE_SECONDS).serve()
+    agent = Agent(float(sys.argv[1]) if len(sys.argv) > 1 else SILENCE_SECONDS)
+    try:
+        agent.serve()
+    finally:
+        # An error's traceback first: nothing else is said by a process that ends like this.
+        traceback.print_exc()
+        agent.end()
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shlex
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -103,20 +104,25 @@ class Board:
             return None
 
 
-def probe(link: Link) -> Board:
+def probe(link: Link, python: str | None = None) -> Board:
     """Ask a board over a connection.
+
+    Args:
+        link: Open.
+        python: The only interpreter to look at. None: those that a system has.
 
     Raises:
         InputError: the connection was cut, or there's no POSIX shell.
     """
-    done = link.run("/bin/sh -s", input=SCRIPT.encode(), timeout=90)
+    named = f" {shlex.quote(python)}" if python else ""
+    done = link.run(f"/bin/sh -s --{named}", input=SCRIPT.encode(), timeout=90)
     return read(done.stdout.decode(errors="replace"), where=f"ssh:{link.host}")
 
 
-def probe_here() -> Board:
-    """Ask this machine."""
+def probe_here(python: Path) -> Board:
+    """Ask this machine, with regard to one interpreter."""
     done = subprocess.run(
-        ["/bin/sh", "-s"],
+        ["/bin/sh", "-s", "--", str(python)],
         input=SCRIPT,
         capture_output=True,
         text=True,

@@ -79,7 +79,7 @@ def ready(board: Board, kind: Format, runtime: str | None) -> Environment | None
     return None
 
 
-def family(kind: Format) -> str:
+def family(kind: Format) -> Format:
     """Return the format whose runtime reads this one."""
     return "tflite" if kind == "tflite" else "onnx"
 
@@ -99,7 +99,7 @@ def bring(session: Session, board: Board, kind: Format, *, keep: bool) -> Enviro
     Raises:
         InputError: nothing runs this format there, no wheels, or no space.
     """
-    python = _installable(board, kind, session.title)
+    python = installable(board, kind, session.title)
     device = device_of(board, session.title)
     lines = requirements.requirements(kind, device)
     site = f"site-{family(kind)}"
@@ -124,8 +124,12 @@ def bring(session: Session, board: Board, kind: Format, *, keep: bool) -> Enviro
     return Environment(python.path, {"PYTHONPATH": path})
 
 
-def _installable(board: Board, kind: Format, title: str) -> Interpreter:
-    """Return the interpreter that there are wheels for."""
+def installable(board: Board, kind: Format, title: str) -> Interpreter:
+    """Return the interpreter that there are wheels for.
+
+    Raises:
+        InputError: there is none.
+    """
     requirements.requirements(kind, device_of(board, title))  # a machine without any
     first_python(board, where=title)
     known = requirements.PYTHONS if board.machine != "armv7l" else ("3.9", "3.10", "3.11")

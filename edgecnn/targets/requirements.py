@@ -69,6 +69,11 @@ def runtimes(kind: Format, device: Board) -> tuple[str, ...]:
     return ("tflite-runtime",) if device.machine == "armv7l" else ("litert", "tflite-runtime")
 
 
+def chosen(lines: tuple[str, ...], python: str) -> list[str]:
+    """Return the requirements that hold under a version of Python, such as "3.11"."""
+    return [line.partition(";")[0] for line in lines if _applies(line, python)]
+
+
 def download(lines: tuple[str, ...], device: Board, folder: Path, *, python: str) -> list[Path]:
     """Fetch the wheels of the requirements and of what they need, for an off-line board.
 
@@ -84,7 +89,6 @@ def download(lines: tuple[str, ...], device: Board, folder: Path, *, python: str
     glibc = _GLIBC.get(python, 36)
     platforms = [f"manylinux_2_{minor}_{device.machine}" for minor in range(17, glibc + 1)]
     platforms += [f"manylinux2014_{device.machine}", f"linux_{device.machine}"]
-    chosen = [line.partition(";")[0] for line in lines if _applies(line, python)]
     # numpy has no 32-bit wheel: without its dependencies the rest can still be fetched.
     alone = ["--no-deps"] if device.machine == "armv7l" else []
     command = [
@@ -92,7 +96,7 @@ def download(lines: tuple[str, ...], device: Board, folder: Path, *, python: str
         *("--dest", str(folder), "--only-binary=:all:", "--implementation", "cp"),
         *("--python-version", python, *alone),
         *(part for name in platforms for part in ("--platform", name)),
-        *chosen,
+        *chosen(lines, python),
     ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:

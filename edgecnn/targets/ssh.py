@@ -148,7 +148,7 @@ class SshTarget:
         if self._opened is None:
             link = Link(self.host, options=self.options)
             try:
-                board = probe(link)
+                board = probe(link, self.python)
                 python = self.python or provision.first_python(board, where=self.name).path
                 session = Session(
                     link, python, title=self.name, silence_seconds=self.silence_seconds

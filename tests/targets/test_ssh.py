@@ -18,7 +18,7 @@ import pytest
 from edgecnn.bench import Protocol
 from edgecnn.core.errors import InputError
 from edgecnn.targets import parse, run_matrix
-from edgecnn.targets.board_agent import open_lock
+from edgecnn.targets.board_folder import open_lock
 from edgecnn.targets.cooling import Patience
 from edgecnn.targets.ssh import SshTarget
 

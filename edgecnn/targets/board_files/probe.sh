@@ -45,9 +45,11 @@ say throttled "$throttled"
 say load "$(cut -d ' ' -f 1 /proc/loadavg 2>/dev/null)"
 
 seen=" "
-for name in python3 python3.14 python3.13 python3.12 python3.11 python3.10 python3.9; do
-    has $name || continue
-    path=$(command -v $name)
+# Arguments name the interpreters to look at; else what a system has.
+[ $# -gt 0 ] || set -- python3 python3.14 python3.13 python3.12 python3.11 python3.10 python3.9
+for name in "$@"; do
+    has "$name" || continue
+    path=$(command -v "$name")
     real=$(readlink -f "$path" 2>/dev/null || printf %s "$path")
     case $seen in *" $real "*) continue ;; esac
     seen="$seen$real "
