@@ -77,6 +77,8 @@ class Machine:
         with contextlib.suppress(ProcessLookupError):
             if number:
                 os.kill(number, signal.SIGKILL)
+        if _rootless():
+            rootless.kill(self.folder)
         if self.process is not None:
             self.process.wait()
         _wait(lambda: not _is_running(number))
@@ -168,7 +170,8 @@ def _write_keys(machine: Machine, port: int) -> None:
         "PidFile none\nUsePAM no\nUseDNS no\nPasswordAuthentication no\n"
         "KbdInteractiveAuthentication no\nPermitRootLogin no\nMaxStartups 50\n"
         f"AuthorizedKeysFile /etc/ssh/authorized_keys\n{rootless.SSHD if _rootless() else ''}"
-        f"SetEnv QEMU_CPU={machine.board.qemu_cpu} LANG=C.UTF-8\nSubsystem sftp internal-sftp\n",
+        f"SetEnv QEMU_CPU={machine.board.qemu_cpu} LANG=C.UTF-8 {rootless.MARK}={folder}\n"
+        "Subsystem sftp internal-sftp\n",
         encoding="utf-8",
     )
     (folder / "ssh_config").write_text(
@@ -192,6 +195,7 @@ def _boot(machine: Machine, *, home_mb: int, stays: bool) -> subprocess.Popen[by
             raise InputError(
                 "a home folder of limited size", where="an emulated board", fix="be root"
             )
+        rootless.adopt(machine.root)
         command = rootless.command(system, machine.root, machine.folder / "pid")
     else:
         os.chown(machine.root / "home" / USER, 1000, 1000)
@@ -210,7 +214,10 @@ def _boot(machine: Machine, *, home_mb: int, stays: bool) -> subprocess.Popen[by
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                env={"PATH": os.environ.get("PATH", "") + ":/usr/sbin:/sbin"},
+                env={
+                    "PATH": os.environ.get("PATH", "") + ":/usr/sbin:/sbin",
+                    rootless.MARK: str(machine.folder),
+                },
             )
     except FileNotFoundError as error:
         raise absent(str(error.filename)) from None
