@@ -66,6 +66,11 @@ def bench_options(parser: Parser) -> None:
     add("--data", metavar="DATA", help="also measure each file's accuracy on these photos")
     add("--limit", type=whole(1), metavar="N", help="on at most N of them")
     add("--out", type=Path, metavar="DIR", help="keep each row as JSON there, for `report`")
+    add(
+        "--cluster",
+        metavar="ADDRESS",
+        help="let the workers of this Dask scheduler measure; they reach the ssh: targets",
+    )
     add("--require-valid", action="store_true", help="exit 1 when a row is not trustworthy")
     protocol = parser.add_argument_group("protocol")
     add = protocol.add_argument
@@ -95,6 +100,9 @@ def bench(args: argparse.Namespace) -> Outcome:
     --target predicted:BOARD runs nothing: it predicts a range for a board of `zoo list` from
     published latencies, says how far off such predictions were, and is never valid.
 
+    Several targets measure side by side, each one thing at a time: a second run waits for its
+    turn. --cluster ADDRESS lets an existing Dask cluster (edgecnn[cluster]) do it.
+
     Example: edgecnn bench out/* --threads 1,2 --runtime all --out results/
     """
     from edgecnn import targets
@@ -115,6 +123,7 @@ def bench(args: argparse.Namespace) -> Outcome:
             runtime=args.runtime,
             delegates=args.delegate,
             batches=args.batch,
+            cluster=args.cluster,
         ),
         protocol=dataclasses.replace(protocol, pin=args.pin),
         accuracies={path: accuracy_of(path, photos) for path in paths} if photos else None,

@@ -26,6 +26,7 @@ class Ways:
         runtime: A name of `bench.RUNTIMES`, `ALL`, or None: the format's own.
         delegates: Names that `bench.Protocol` takes; None: the runtime's own choice.
         batches: Images of one inference.
+        cluster: Address of a Dask scheduler whose workers reach the places. None: this machine.
     """
 
     places: Sequence[targets.Target]
@@ -33,6 +34,7 @@ class Ways:
     runtime: str | None = None
     delegates: Sequence[str | None] = (None,)
     batches: Sequence[int] = (1,)
+    cluster: str | None = None
 
 
 def measure_all(
@@ -66,6 +68,7 @@ def measure_all(
                 protocol=dataclasses.replace(protocol, delegate=delegate, batch=batch),
                 accuracies=accuracies,
                 out=out,
+                cluster=ways.cluster,
             )
     return rows
 

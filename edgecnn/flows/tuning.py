@@ -21,6 +21,7 @@ from edgecnn.report.pareto import Budget, Candidate, Choice, choose
 from edgecnn.report.pareto_plot import front_svg
 from edgecnn.targets import board, bundle
 from edgecnn.targets.board import Board
+from edgecnn.targets.cells import close
 
 RESULT_FILE = "tune.json"
 PLOT_FILE = "front.svg"
@@ -123,7 +124,10 @@ def tune(paths: Sequence[Path], search: Search, out: Path) -> Tuned:
     if not tried:
         raise InputError("no file to try", where=out, fix="ask for other --schemes or --format")
     progress.say(f"measuring {units.plural(len(tried), 'file')} on {place}")
-    rows = measured(tried, search.settings, out / "results", force=search.force)
+    try:
+        rows = measured(tried, search.settings, out / "results", force=search.force)
+    finally:
+        close(search.settings.target)
     candidates = _candidates(rows.rows, tried, best_top1)
     choice = choose(candidates, search.budget)
     drawn = front_svg(candidates, choice, search.budget, best_top1=best_top1)

@@ -18,7 +18,8 @@ from edgecnn.core.errors import InputError, MissingExtra
 from edgecnn.core.measurement import Measurement
 from edgecnn.flows.tuning_answers import Judged
 from edgecnn.targets import CpuTarget, PredictedTarget, Target
-from edgecnn.targets.matrix import Cell, measure_cell, row_name, save
+from edgecnn.targets.cells import Cell, measure_cell
+from edgecnn.targets.matrix import row_name, save
 
 # Of a machine, what its times depend on and what doesn't change from run to run.
 _SAME = ("cpu", "arch", "cores")

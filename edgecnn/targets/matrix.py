@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextvars
-import dataclasses
 import itertools
 import re
 import threading
@@ -16,33 +15,10 @@ from edgecnn.core import progress, schema
 from edgecnn.core.errors import InputError, MissingExtra
 from edgecnn.core.files import write_text
 from edgecnn.core.measurement import Accuracy, Measurement
+from edgecnn.targets.cells import Cell, close, failed, measure_cell
+from edgecnn.targets.cluster import measure_on_cluster
 from edgecnn.targets.cpu import CpuTarget
 from edgecnn.targets.target import Target
-from edgecnn.targets.turns import THIS_MACHINE, board_of, turn
-
-
-@dataclasses.dataclass(frozen=True)
-class Cell:
-    """What one row measures.
-
-    Attributes:
-        path: The file.
-        target: Where.
-        threads: Of the runtime.
-        runtime: None: the format's own.
-        accuracy: What the file reached on photos, if anybody judged it; goes into the row.
-    """
-
-    path: Path
-    target: Target
-    threads: int
-    runtime: str | None = None
-    accuracy: Accuracy | None = None
-
-    @property
-    def board(self) -> str:
-        """What does one thing at a time; a prediction is this machine's work."""
-        return board_of(self.target.place.name) or THIS_MACHINE
 
 
 def run_matrix(  # noqa: PLR0913 - each is an option of `edgecnn bench`
@@ -54,6 +30,7 @@ def run_matrix(  # noqa: PLR0913 - each is an option of `edgecnn bench`
     protocol: bench.Protocol | None = None,
     accuracies: Mapping[Path, Accuracy] | None = None,
     out: Path | None = None,
+    cluster: str | None = None,
 ) -> list[Measurement]:
     """Measure each file on each target with each number of threads.
 
@@ -69,12 +46,14 @@ def run_matrix(  # noqa: PLR0913 - each is an option of `edgecnn bench`
         protocol: None: the default.
         accuracies: What files reached on photos; goes into their rows.
         out: Folder that gets each row as soon as it is measured; see `save`.
+        cluster: Address of a Dask scheduler whose workers reach the boards. None: this machine.
 
     Returns:
         Rows by file, then target, then threads.
 
     Raises:
-        InputError: no such file, two files that would share a row's name, or bad options.
+        InputError: no such file, two files that would share a row's name, bad options, or no
+            such cluster.
     """
     _check(files, threads, runtime)
     known = accuracies or {}
@@ -85,71 +64,56 @@ def run_matrix(  # noqa: PLR0913 - each is an option of `edgecnn bench`
         )
     ]
     protocol = protocol or bench.Protocol()
+    rows: dict[int, Measurement] = {}
     with progress.bar("measuring", total=len(cells)) as advance:
 
-        def measured(cell: Cell) -> Measurement:
-            name = f"{cell.path.name}, {cell.target.place.name}, {cell.threads} threads"
-            advance(0, note=name)
-            try:
-                row = measure_cell(cell, protocol)
-            except MissingExtra as error:
-                row = _failed(cell, error, protocol)
+        def begun(cell: Cell) -> None:
+            words = (cell.path.name, cell.target.place.name, f"{cell.threads} threads")
+            advance(0, note=", ".join(words))
+
+        def finished(index: int, row: Measurement) -> None:
+            rows[index] = row
             if out is not None:
                 save(row, out)
             advance(1)
-            return row
 
-        return _by_board(cells, measured)
-
-
-def measure_cell(cell: Cell, protocol: bench.Protocol) -> Measurement:
-    """Measure one row when it is its board's turn; what fails becomes a row that says why.
-
-    Raises:
-        MissingExtra: the runtime is not installed there.
-    """
-    try:
-        with turn(cell.target.place.name):
-            return cell.target.measure(
-                cell.path,
-                runtime=cell.runtime,
-                threads=cell.threads,
-                protocol=protocol,
-                accuracy=cell.accuracy,
-            )
-    except MissingExtra:
-        raise
-    except InputError as error:
-        return _failed(cell, error, protocol)
+        try:
+            if cluster is None:
+                _by_board(cells, protocol, begun, finished)
+            else:
+                measure_on_cluster(cells, protocol, cluster, finished)
+        finally:
+            for target in targets:
+                close(target)
+    return [rows[index] for index in range(len(cells))]
 
 
-def _failed(cell: Cell, error: InputError, protocol: bench.Protocol) -> Measurement:
-    return bench.unmeasured(
-        cell.path,
-        str(error),
-        runtime=cell.runtime,
-        threads=cell.threads,
-        protocol=protocol,
-        place=cell.target.place,
-    )
-
-
-def _by_board(cells: Sequence[Cell], measured: Callable[[Cell], Measurement]) -> list[Measurement]:
+def _by_board(
+    cells: Sequence[Cell],
+    protocol: bench.Protocol,
+    begun: Callable[[Cell], None],
+    finished: Callable[[int, Measurement], None],
+) -> None:
     """Measure in the cells' order on each board, with the boards side by side."""
     boards: dict[str, list[int]] = {}
     for index, cell in enumerate(cells):
         boards.setdefault(cell.board, []).append(index)
-    if len(boards) < 2:
-        return [measured(cell) for cell in cells]
-    rows: dict[int, Measurement] = {}
     stopped = threading.Event()
 
     def work(indices: Sequence[int]) -> None:
         for index in indices:
             if stopped.is_set():
                 return
-            rows[index] = measured(cells[index])
+            begun(cells[index])
+            try:
+                row = measure_cell(cells[index], protocol)
+            except MissingExtra as error:
+                row = failed(cells[index], error, protocol)
+            finished(index, row)
 
+    if len(boards) < 2:
+        work(range(len(cells)))
+        return
     with ThreadPoolExecutor(max_workers=len(boards)) as pool:
         try:
             # A thread's own context would not know of --quiet.
@@ -162,7 +126,6 @@ def _by_board(cells: Sequence[Cell], measured: Callable[[Cell], Measurement]) ->
                 job.result()
         finally:
             stopped.set()
-    return [rows[index] for index in range(len(cells))]
 
 
 def _check(files: Sequence[Path], threads: Sequence[int], runtime: str | None) -> None:
