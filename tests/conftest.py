@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ settings.load_profile("edgecnn")
 SHARED = Path(os.environ.get("EDGECNN_SHARED", Path(__file__).parents[2] / "shared"))
 
 # What continuous integration must not skip: there `.ci/run` has installed all that they need.
-NEVER_SKIPPED_IN_CI = frozenset({"board", "browser", "network"})
+NEVER_SKIPPED_IN_CI = frozenset({"board", "browser", "network", "vulkan"})
 
 
 @pytest.hookimpl(wrapper=True)
@@ -49,7 +49,10 @@ def shared() -> Path:
 
 @pytest.fixture(scope="session")
 def tiny_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with tiny-float32.tflite, tiny-int8.tflite and tiny-float32.onnx.
+    """A folder with tiny-float32.tflite, tiny-int8.tflite, tiny-float32.onnx and two more.
+
+    tiny-mixed.tflite has an operation that no GPU takes, tiny-overflow.tflite numbers in the
+    middle that float16 can't hold; the others are as follows.
 
     Made by the stock converters from one separable network, [1, 32, 32, 3] pixels 0..255
     to 4 probabilities: foreign files, without any metadata of ours.
@@ -151,3 +154,24 @@ def exported(checkpoint: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
         tmp_path_factory.mktemp("exported"),
         Options(formats=("tflite", "onnx"), schemes=("float32", "float16", "dynamic", "int8")),
     )
+
+
+@pytest.fixture(scope="session")
+def emulated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Any]]:
+    """A function that returns the running emulated board of a name, started at its first use."""
+    from edgecnn.core.errors import InputError
+    from edgecnn.targets.emulated import find, start
+
+    running: dict[str, Any] = {}
+
+    def board(name: str) -> Any:
+        if name not in running:
+            try:
+                running[name] = start(find(name), tmp_path_factory.mktemp("board") / name)
+            except InputError as error:
+                pytest.skip(str(error))
+        return running[name]
+
+    yield board
+    for machine in running.values():
+        machine.stop()

@@ -19,8 +19,7 @@ _THROTTLED = "sys/devices/platform/soc/soc:firmware/get_throttled"
 _MODEL = "sys/firmware/devicetree/base/model"
 # The rest of /proc comes from the kernel, by links into the real one.
 _REAL = (
-    *("self", "thread-self", "stat", "loadavg", "uptime", "mounts", "version"),
-    *("filesystems", "sys", "net"),
+    *("self", "thread-self", "stat", "uptime", "mounts", "version", "filesystems", "sys", "net"),
 )
 _VCGENCMD = f"""#!/bin/sh
 # Answers what a Raspberry Pi's firmware does, from the files that tests write.
@@ -39,6 +38,7 @@ def install(board: EmulatedBoard, root: Path) -> None:
     texts = {
         "proc/cpuinfo": _cpuinfo(board),
         "proc/meminfo": _meminfo(board),
+        "proc/loadavg": "0.08 0.03 0.01 1/120 900\n",
         _MODEL: board.model + "\0",
         f"{_ZONE}/type": "cpu-thermal\n",
         "etc/hostname": "raspberrypi\n",
