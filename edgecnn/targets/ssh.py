@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime
 import json
 import tempfile
 import threading
@@ -13,18 +12,20 @@ from typing import Any
 
 from edgecnn import bench
 from edgecnn.bench import Place, Protocol
-from edgecnn.core import files, progress, schema
+from edgecnn.bench.per_op import with_operations
+from edgecnn.core import files, progress
 from edgecnn.core.artifact import Format
-from edgecnn.core.errors import InputError
 from edgecnn.core.measurement import Accuracy, Measurement
-from edgecnn.runtime.metadata import format_of, mapped
+from edgecnn.runtime.metadata import format_of, mapped, read_metadata
 from edgecnn.targets import bundle, provision
 from edgecnn.targets.board_agent import SILENCE_SECONDS
-from edgecnn.targets.cooling import Patience, cool, judged, passing
+from edgecnn.targets.cooling import Patience, cool, passing
 from edgecnn.targets.link import Link, check_host
 from edgecnn.targets.probe import Board, probe
 from edgecnn.targets.provision import Environment
 from edgecnn.targets.session import Session
+from edgecnn.targets.ssh_place import BoardPlace
+from edgecnn.targets.ssh_rows import portable, read_row
 
 
 @dataclasses.dataclass
@@ -119,7 +120,7 @@ class SshTarget:
             folder, kind = self._bring(there, path)
             environment = self._environment(there, kind, runtime)
             words = [environment.python, "run.py", "bench", "--json", "--threads", str(threads)]
-            words += ["--protocol", json.dumps(_portable(protocol))]
+            words += ["--protocol", json.dumps(portable(protocol))]
             words += ["--runtime", runtime] if runtime else []
             variables = {**environment.variables, **self.environment}
 
@@ -130,11 +131,14 @@ class SshTarget:
                     environment=variables,
                     seconds=protocol.timeout_seconds + 60,
                 )
-                return _row(told, path, self.name)
+                return read_row(told, path, self.name)
 
             row = self._patiently(there.session, once)
-        reason = "operations are not timed over ssh" if protocol.per_op else ""
-        return dataclasses.replace(row, accuracy=accuracy, per_op_reason=reason)
+            if protocol.per_op:
+                model = str(there.session.folder / folder / f"{path.stem}.{kind}")
+                place = BoardPlace(self.name, there.session, model, environment.python, variables)
+                row = _with_operations(row, path, place, protocol)
+        return dataclasses.replace(row, accuracy=accuracy)
 
     def close(self) -> None:
         """End the connection; the board removes what was brought. Harmless when closed."""
@@ -198,42 +202,14 @@ class SshTarget:
         return dataclasses.replace(row, machine={**row.machine, "attempts": attempt})
 
 
-def _portable(protocol: Protocol) -> dict[str, Any]:
-    """Return a protocol for the runner; operations are timed elsewhere."""
-    return {**dataclasses.asdict(protocol), "per_op": False}
-
-
-def _row(told: Mapping[str, Any], path: Path, name: str) -> Measurement:
-    """Read the runner's one row.
-
-    Raises:
-        InputError: what went wrong over there.
-    """
-    if told["late"]:
-        raise InputError("no answer in time", where=f"{name}: {path}", fix="measure fewer runs")
-    said = schema.parse(told["stdout"] or "{}", where=f"{name}'s answer")
-    if told["code"] or not isinstance(said, dict) or "measurements" not in said:
-        raise _failure(told, said, path, name)
-    (row,) = (
-        schema.decode(Measurement, one, where=f"{name}'s row") for one in said["measurements"]
-    )
-    # A board without a clock of its own may believe that it's 1970.
-    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    row = dataclasses.replace(row, model=path.name, target=name, when=now)
-    return judged(row, told["samples"])
-
-
-def _failure(told: Mapping[str, Any], said: Any, path: Path, name: str) -> InputError:
-    error = said.get("error") if isinstance(said, dict) else None
-    where = f"{name}: {path.name}"
-    killed = told["code"] == -9 or (error and "SIGKILL" in str(error.get("what")))
-    if killed and told["oom_kills"] > 0:
-        return InputError(
-            "a worker that the kernel killed for memory",
-            where=where,
-            fix="use a smaller file or fewer threads, or end other programs there",
-        )
-    if error:
-        return InputError(str(error.get("what")), where=where, fix=str(error.get("fix")))
-    last = (told["stderr"].strip().splitlines() or [f"status {told['code']}"])[-1]
-    return InputError(f"a runner that failed ({last[:200]})", where=where, fix="try it once more")
+def _with_operations(
+    row: Measurement, path: Path, place: BoardPlace, protocol: Protocol
+) -> Measurement:
+    metadata = read_metadata(path)
+    request = {
+        "runtime": row.runtime,
+        "threads": row.threads,
+        "input": metadata and {"scale": metadata.input.scale, "offset": metadata.input.offset},
+        "protocol": dataclasses.asdict(protocol),
+    }
+    return with_operations(row, path, request, place, timeout_seconds=protocol.timeout_seconds)

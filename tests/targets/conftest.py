@@ -158,3 +158,26 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Lo
 def loopback(serve: Callable[..., Loopback]) -> Loopback:
     """A board that works, for the tests that leave it as it is."""
     return serve()
+
+
+@pytest.fixture
+def bare_path(tmp_path: Path) -> Path:
+    """A folder for PATH with what a bare system has, and no Python."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    names = "awk cat cut date df getconf head id mkdir printf readlink sed tail tar tr uname"
+    for name in names.split():
+        (folder / name).symlink_to(str(shutil.which(name)))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def program() -> Callable[[Path, str], None]:
+    """A function that writes a shell script in the place of a program."""
+
+    def write(path: Path, body: str) -> None:
+        path.unlink(missing_ok=True)
+        path.write_text(f"#!/bin/sh\n{body}\n")
+        path.chmod(0o755)
+
+    return write

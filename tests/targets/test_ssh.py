@@ -3,7 +3,6 @@ from __future__ import annotations
 import dataclasses
 import fcntl
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -77,21 +76,6 @@ def test_a_row_comes_back_and_nothing_stays(
     assert left_behind(folder)
     target.close()
     assert left_behind(folder) == []
-
-
-def tools(folder: Path) -> Path:
-    """A folder for PATH with what a bare system has, and no Python."""
-    folder.mkdir()
-    names = "awk cat cut date df getconf head id mkdir printf readlink sed tail tar tr uname"
-    for name in names.split():
-        (folder / name).symlink_to(str(shutil.which(name)))
-    return folder
-
-
-def program(path: Path, body: str) -> None:
-    path.unlink(missing_ok=True)
-    path.write_text(f"#!/bin/sh\n{body}\n")
-    path.chmod(0o755)
 
 
 def test_the_command_line_names_it() -> None:
@@ -246,25 +230,28 @@ def test_a_worker_that_was_killed_is_told_from_one_that_crashed(
 
 
 def test_a_board_without_python_says_what_to_install(
-    serve: Callable[..., Any], tiny_files: Path, tmp_path: Path
+    serve: Callable[..., Any], tiny_files: Path, tmp_path: Path, bare_path: Path
 ) -> None:
-    board = serve(f"SetEnv PATH={tools(tmp_path / 'bin')} HOME={tmp_path}")
+    board = serve(f"SetEnv PATH={bare_path} HOME={tmp_path}")
     target = SshTarget("board", options=board.options)
     with pytest.raises(InputError, match="no Python in ssh:board: sudo apt install python3"):
         target.measure(tiny_files / "tiny-int8.tflite", protocol=SHORT)
 
 
 def test_an_old_python_and_a_foreign_machine_are_refused_before_anything_is_sent(
-    serve: Callable[..., Any], tiny_files: Path, tmp_path: Path
+    serve: Callable[..., Any],
+    tiny_files: Path,
+    tmp_path: Path,
+    bare_path: Path,
+    program: Callable[[Path, str], None],
 ) -> None:
-    folder = tools(tmp_path / "bin")
-    board = serve(f"SetEnv PATH={folder} HOME={tmp_path}")
-    program(folder / "python3", """echo '{"version": "3.7.3", "bits": 32, "kept": {}, "numpy":
+    board = serve(f"SetEnv PATH={bare_path} HOME={tmp_path}")
+    program(bare_path / "python3", """echo '{"version": "3.7.3", "bits": 32, "kept": {}, "numpy":
         null, "pip": false, "venv": false}' | tr -d '\\n'""")  # fmt: skip
     with pytest.raises(InputError, match=r"no Python 3.9 or newer \(.*python3: 3.7.3\)"):
         SshTarget("board", options=board.options).measure(tiny_files / "tiny-int8.tflite")
-    program(folder / "python3", f'exec {sys.executable} "$@"')
-    program(folder / "uname", "echo riscv64")
+    program(bare_path / "python3", f'exec {sys.executable} "$@"')
+    program(bare_path / "uname", "echo riscv64")
     target = SshTarget("board", options=board.options)
     with pytest.raises(InputError, match="a machine of type riscv64 in --target ssh:board"):
         target.measure(tiny_files / "tiny-int8.tflite", protocol=SHORT)
@@ -311,9 +298,9 @@ def test_what_is_kept_stays_and_serves_the_next_time(
     assert subprocess.run(words, check=False).returncode == 0
 
 
-def test_an_operations_table_is_not_promised(target: SshTarget, tiny_files: Path) -> None:
-    row = target.measure(
-        tiny_files / "tiny-int8.tflite", protocol=dataclasses.replace(SHORT, per_op=True)
-    )
-    assert row.per_op == ()
-    assert row.per_op_reason == "operations are not timed over ssh"
+@pytest.mark.parametrize("name", ["tiny-int8.tflite", "tiny-float32.onnx"])
+def test_operations_are_timed_there_too(target: SshTarget, tiny_files: Path, name: str) -> None:
+    row = target.measure(tiny_files / name, protocol=dataclasses.replace(SHORT, per_op=True))
+    assert row.per_op_reason == ""
+    assert row.per_op_about is not None
+    assert {operation.operation for operation in row.per_op} & {"CONV_2D", "Conv"}
