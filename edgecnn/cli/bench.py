@@ -60,9 +60,11 @@ def bench_options(parser: Parser) -> None:
         "--target",
         action="append",
         metavar="TARGET",
-        help="where: cpu (default), or predicted:BOARD, such as predicted:pi4; repeatable",
+        help="where: cpu (default), gpu, ssh:[USER@]HOST, emulated:NAME, or predicted:BOARD, such "
+        "as predicted:pi4; repeatable",
     )
-    add("--python", type=Path, metavar="PATH", help="interpreter that has the runtime")
+    add("--python", type=Path, metavar="PATH", help="interpreter that has the runtime, there")
+    add("--keep", action="store_true", help="leave what was sent on the ssh: boards, in ~/.edgecnn")
     add("--data", metavar="DATA", help="also measure each file's accuracy on these photos")
     add("--limit", type=whole(1), metavar="N", help="on at most N of them")
     add("--out", type=Path, metavar="DIR", help="keep each row as JSON there, for `report`")
@@ -97,6 +99,11 @@ def bench(args: argparse.Namespace) -> Outcome:
     --per-op says how long each operation takes and how many multiplications it does in that
     time: LiteRT's and ONNX Runtime's own profilers tell, in a second process after the row.
 
+    --target ssh:[USER@]HOST sends the file's bundle to a board that your own ssh reaches, and
+    numpy and the runtime where none are there; samples clock, heat and throttling through the
+    run, repeats a run that was throttled or disturbed, and leaves nothing there without --keep.
+    See `edgecnn doctor` first.
+
     --target predicted:BOARD runs nothing: it predicts a range for a board of `zoo list` from
     published latencies, says how far off such predictions were, and is never valid.
 
@@ -111,7 +118,8 @@ def bench(args: argparse.Namespace) -> Outcome:
     from edgecnn.flows.judging import Photos, accuracy_of
     from edgecnn.flows.opening import model_files
 
-    places = [targets.parse(name, python=args.python) for name in args.target or ["cpu"]]
+    named = args.target or ["cpu"]
+    places = [targets.parse(name, python=args.python, keep=args.keep) for name in named]
     protocol = read_protocol(seconds=args.seconds, runs=args.runs, per_op=args.per_op)
     paths = model_files(args.files)
     photos = Photos(source=args.data, limit=args.limit) if args.data else None
