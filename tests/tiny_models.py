@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
@@ -26,7 +27,39 @@ def network() -> keras.Model:
     return keras.Model(image, layers.Dense(4, activation="softmax", name="scores")(x))
 
 
+def two_convolutions(between: Callable[[tf.Tensor], tf.Tensor], scale: float) -> bytes:
+    """Return a TFLite file with something between its two layers."""
+    random = np.random.default_rng(0)
+    first = tf.constant(random.normal(0, 0.2, (3, 3, 3, 8)), tf.float32)
+    second = tf.constant(random.normal(0, 0.2, (3, 3, 8, 8)), tf.float32)
+    last = tf.constant(random.normal(0, 0.3, (8, 4)), tf.float32)
+
+    def infer(x: tf.Tensor) -> tf.Tensor:
+        x = between(tf.nn.relu(tf.nn.conv2d(x * scale, first, 2, "SAME")))
+        x = tf.nn.relu(tf.nn.conv2d(x, second, 2, "SAME"))
+        return tf.nn.softmax(tf.matmul(tf.reduce_mean(x, [1, 2]), last))
+
+    signature = [tf.TensorSpec((1, 32, 32, 3), tf.float32, name="image")]
+    concrete = tf.function(infer, signature).get_concrete_function()
+    return tf.lite.TFLiteConverter.from_concrete_functions([concrete]).convert()
+
+
+def beyond_float16(x: tf.Tensor) -> tf.Tensor:
+    """Return about what came in, by way of numbers around a million."""
+    kernel = np.eye(8, dtype=np.float32)[None, None]
+    x = tf.nn.conv2d(x, tf.constant(kernel * 1e4), 1, "SAME")
+    return tf.nn.conv2d(tf.nn.relu(x), tf.constant(kernel * 1e-4), 1, "SAME")
+
+
+def remainder(x: tf.Tensor) -> tf.Tensor:
+    return tf.cast(tf.cast(8 * x, tf.int64) % 7, tf.float32)
+
+
 def main(folder: Path) -> None:
+    # A GPU takes no 64-bit integers, and float16 ends at 65,504.
+    mixed = two_convolutions(remainder, scale=1 / 255)
+    (folder / "tiny-mixed.tflite").write_bytes(mixed)
+    (folder / "tiny-overflow.tflite").write_bytes(two_convolutions(beyond_float16, scale=1.0))
     model = network()
     signature = [tf.TensorSpec((1, 32, 32, 3), tf.float32, name="image")]
     concrete = tf.function(lambda x: model(x, training=False), signature).get_concrete_function()

@@ -58,6 +58,19 @@ EXTRAS = {
 }
 
 
+_OF_GPUS = {
+    "no_gpu": (
+        "no GPU to measure with",
+        "use --target cpu, or name with --python an environment that has the runtime for the GPU",
+    ),
+    "fell_back": ("a file that did not run on the GPU", "measure it with --target cpu"),
+    "wrong_answer": (
+        "wrong answers on the GPU, so its times are worth nothing",
+        "use another runtime, or --target cpu",
+    ),
+}
+
+
 def check(answer: dict[str, Any], *, model: Path, runtime: str) -> Answer:
     """Check a worker's answer.
 
@@ -85,6 +98,9 @@ def check_error(answer: dict[str, Any], *, model: Path, runtime: str) -> None:
         )
     if kind == "bad_option":
         raise InputError(f"{runtime} {text[:200]}", where=model, fix="leave that option out")
+    if kind in _OF_GPUS:
+        what, fix = _OF_GPUS[kind]
+        raise InputError(f"{what} ({text[:300]})", where=model, fix=fix)
     if kind == "fixed_batch":
         raise InputError(
             f"a file that takes no batch in {runtime} ({text[:200]})",

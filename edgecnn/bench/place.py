@@ -116,6 +116,8 @@ def program_for(request: dict[str, Any]) -> str:
     """Return the module that answers a request; its ``main`` does."""
     if request.get("per_op"):
         return "edgecnn.bench.profiler"
+    if request.get("device"):
+        return "edgecnn.bench.gpu"
     if request["runtime"] == "openvino":
         return "edgecnn.bench.openvino"
     return "edgecnn.bench.worker"

@@ -18,6 +18,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from edgecnn.bench import worker
 
 SCHEMA = "edgecnn/profiler/1"
@@ -249,18 +251,28 @@ def profile_litert(request: Json) -> tuple[list[float], list[Run]]:
     return time_both(request, network.run, network.traced)
 
 
-class LiteRt:
-    """A file in LiteRT, through the C interface of the library in its wheel."""
+# From litert/c/litert_common.h.
+CPU, GPU = 1, 2
 
-    def __init__(self, model: str, threads: int) -> None:
+
+class LiteRt:
+    """A file in LiteRT's compiled model, through the C interface of the library in its wheel.
+
+    Its profiler is only there when asked for: with it, nothing runs on a GPU.
+    """
+
+    def __init__(
+        self, model: str, threads: int, *, hardware: int = CPU, profiled: bool = True
+    ) -> None:
         self._library = load_library()
         environment, content, options = (ctypes.c_void_p() for _ in range(3))
         self._call("LiteRtCreateEnvironment", 0, None, ctypes.byref(environment))
         name = os.fsencode(model)
         self._call("LiteRtCreateModelFromFile", environment, name, ctypes.byref(content))
         self._call("LiteRtCreateOptions", ctypes.byref(options))
-        self._call("LiteRtSetOptionsHardwareAccelerators", options, 1)  # the CPU
-        self._add(options, "runtime_options_string", "enable_profiling = true\n")
+        self._call("LiteRtSetOptionsHardwareAccelerators", options, hardware)
+        if profiled:
+            self._add(options, "runtime_options_string", "enable_profiling = true\n")
         self._add(options, "xnnpack", f"num_threads = {threads}\n")
         self._model = ctypes.c_void_p()
         self._call(
@@ -278,9 +290,10 @@ class LiteRt:
             if side == "Input":
                 self._inputs, self._type = buffers, made[0][1]
             else:
-                self._outputs = buffers
+                self._outputs, self._result = buffers, made[0][1]
         self._profiler = ctypes.c_void_p()
-        self._call("LiteRtCompiledModelGetProfiler", self._model, ctypes.byref(self._profiler))
+        if profiled:
+            self._call("LiteRtCompiledModelGetProfiler", self._model, ctypes.byref(self._profiler))
 
     def _call(self, name: str, *given: Any) -> None:
         try:
@@ -320,20 +333,44 @@ class LiteRt:
         )
         return buffer, kind
 
+    @property
+    def input_type(self) -> tuple[tuple[int, ...], str]:
+        """Shape and dtype of the input."""
+        return self._type.shape, element_of(self._type, "input")
+
     def fill(self, how: Json | None) -> None:
         """Write something like a photo into the input."""
-        dtype = ELEMENTS.get(self._type.element)
-        if dtype is None:
-            raise worker.WorkerError("bad_file", f"input of type {self._type.element}")
-        values = worker.input_values(self._type.shape, dtype, how).tobytes()
+        self.write(worker.input_values(*self.input_type, how))
+
+    def write(self, values: Any) -> None:
+        """Write values of the input's shape and dtype."""
+        content = values.tobytes()
         size, place = ctypes.c_size_t(), ctypes.c_void_p()
         buffer = ctypes.c_void_p(self._inputs[0])
         self._call("LiteRtGetTensorBufferPackedSize", buffer, ctypes.byref(size))
-        if size.value != len(values):
+        if size.value != len(content):
             raise worker.WorkerError("no_profiler", "an input of another size than it says")
         self._call("LiteRtLockTensorBuffer", buffer, ctypes.byref(place), 1)  # to write
-        ctypes.memmove(place, values, len(values))
+        ctypes.memmove(place, content, len(content))
         self._call("LiteRtUnlockTensorBuffer", buffer)
+
+    def read(self) -> Any:
+        """Return the first output; waits for the device that computes it."""
+        size, place = ctypes.c_size_t(), ctypes.c_void_p()
+        buffer = ctypes.c_void_p(self._outputs[0])
+        self._call("LiteRtGetTensorBufferPackedSize", buffer, ctypes.byref(size))
+        self._call("LiteRtLockTensorBuffer", buffer, ctypes.byref(place), 0)  # to read
+        content = ctypes.string_at(place, size.value)
+        self._call("LiteRtUnlockTensorBuffer", buffer)
+        found = np.frombuffer(content, element_of(self._result, "output"))
+        return found.reshape(self._result.shape)
+
+    def is_wholly_on_gpu(self) -> bool:
+        """Return whether the CPU is left with no operation, as LiteRT sees it."""
+        whole = ctypes.c_bool()
+        name = "LiteRtCompiledModelIsNonCpuFullyAccelerated"
+        self._call(name, self._model, ctypes.byref(whole))
+        return whole.value
 
     def run(self) -> None:
         """Infer once."""
@@ -364,6 +401,14 @@ class LiteRt:
         if count.value:
             self._call("LiteRtGetProfilerEvents", self._profiler, count, space)
         return read_events(space.raw[: count.value * MAX_EVENT], count.value)
+
+
+def element_of(kind: TensorType, what: str) -> str:
+    """Return a tensor's dtype."""
+    dtype = ELEMENTS.get(kind.element)
+    if dtype is None:
+        raise worker.WorkerError("bad_file", f"{what} of type {kind.element}")
+    return dtype
 
 
 def load_library() -> Any:

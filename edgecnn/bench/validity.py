@@ -25,7 +25,18 @@ def reasons(latency: Latency, machine: dict[str, Any]) -> tuple[str, ...]:
         latency: The samples, in the order they were taken.
         machine: What the worker saw of the machine; what it couldn't see is None or absent.
     """
-    return (*_of_samples(latency), *_of_load(machine), *_of_clock(latency, machine))
+    return (
+        *_of_device(machine),
+        *_of_samples(latency),
+        *_of_load(machine),
+        *_of_clock(latency, machine),
+    )
+
+
+def _of_device(machine: dict[str, Any]) -> list[str]:
+    if not str(machine.get("gpu_kind") or "").lower().startswith("cpu"):
+        return []
+    return [f"no GPU: {machine.get('gpu')} computes on the CPU, its times say nothing of a GPU"]
 
 
 def _of_samples(latency: Latency) -> list[str]:

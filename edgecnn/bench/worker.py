@@ -206,11 +206,9 @@ def measure(request: Json) -> Json:
     memory = {"baseline": baseline.get("VmRSS"), **rename_memory(memory_mb())}
     output = np.asarray(model.output())
     machine = {**machine_facts(), "load": load_at_start, **timing.pop("machine")}
-    from importlib.metadata import version  # megabytes that are no model's
-
     return {
         "schema": SCHEMA,
-        "runtime_version": version(package),
+        "runtime_version": version_of(module, package),
         **model.delegation(),
         "input_shape": list(model.input_shape),
         "input_dtype": model.input_dtype,
@@ -221,6 +219,16 @@ def measure(request: Json) -> Json:
         "memory_mb": memory,
         "machine": machine,
     }
+
+
+def version_of(module: Any, package: str) -> str:
+    """Return a runtime's version; ONNX Runtime comes in packages of several names."""
+    from importlib.metadata import PackageNotFoundError, version  # megabytes that are no model's
+
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return str(getattr(module, "__version__", "unknown"))
 
 
 def load_and_time(loader: Callable[..., Loaded], module: Any, request: Json) -> tuple[Loaded, Json]:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from edgecnn import bench, targets
+from edgecnn.core.artifact import Format
 from edgecnn.core.errors import InputError
 from edgecnn.core.measurement import Accuracy, Measurement
 from edgecnn.runtime.metadata import format_of, mapped
@@ -88,7 +89,7 @@ def _by_runtime(paths: Sequence[Path], ways: Ways) -> list[tuple[str | None, lis
     formats = {path: _format(path) for path in paths}
     found: list[tuple[str | None, list[Path]]] = []
     for name in dict.fromkeys(itertools.chain.from_iterable(bench.RUNTIMES.values())):
-        fit = [path for path, kind in formats.items() if name in bench.RUNTIMES.get(kind, ())]
+        fit = [path for path, kind in formats.items() if name in bench.RUNTIMES[kind]]
         if fit and name in installed:
             found.append((name, fit))
     if not found:
@@ -97,7 +98,7 @@ def _by_runtime(paths: Sequence[Path], ways: Ways) -> list[tuple[str | None, lis
     return found
 
 
-def _format(path: Path) -> str:
+def _format(path: Path) -> Format:
     if not path.is_file():
         raise InputError("no such file", where=path, fix="check the path")
     with mapped(path) as data:

@@ -13,6 +13,7 @@ from edgecnn.core.errors import InputError
 from edgecnn.core.measurement import Accuracy, Measurement
 from edgecnn.targets.cpu import CpuTarget
 from edgecnn.targets.emulated.target import emulated
+from edgecnn.targets.gpu import GpuTarget
 from edgecnn.targets.predicted import predicted
 from edgecnn.targets.ssh import SshTarget
 
@@ -54,8 +55,9 @@ def parse(text: str, *, python: Path | None = None, keep: bool = False) -> Targe
         InputError: no such target, or one that this version can't reach.
     """
     kind, _, name = text.partition(":")
-    if text == "cpu":
-        return CpuTarget(python or Path(sys.executable))
+    if text in ("cpu", "gpu"):
+        here = python or Path(sys.executable)
+        return CpuTarget(here) if kind == "cpu" else GpuTarget(here)
     if kind == "predicted" and name:
         return predicted(name)
     if kind == "emulated" and name:
