@@ -258,23 +258,6 @@ def test_an_old_python_and_a_foreign_machine_are_refused_before_anything_is_sent
     target.close()
 
 
-def test_a_full_disk_is_named_with_what_is_free(
-    loopback: Any, tiny_files: Path, tmp_path: Path
-) -> None:
-    (tmp_path / "small").mkdir()
-    words = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(tmp_path / "small")]
-    if subprocess.run(words, capture_output=True, check=False).returncode:
-        pytest.skip("no right to mount a small disk")
-    try:
-        target = with_folder(loopback, tmp_path / "small")
-        with pytest.raises(InputError, match=r"no space, 0 MB free in ssh:board:.*free some"):
-            target.measure(tiny_files / "tiny-int8.tflite", protocol=SHORT)
-        target.close()
-        assert wait_until(lambda: not left_behind(tmp_path / "small"))
-    finally:
-        subprocess.run(["umount", str(tmp_path / "small")], check=True)
-
-
 def test_folders_of_a_session_that_lost_its_power_are_removed_by_the_next(
     target: SshTarget, tiny_files: Path, folder: Path
 ) -> None:
@@ -296,6 +279,76 @@ def test_what_is_kept_stays_and_serves_the_next_time(
     kept = tmp_path / ".edgecnn" / "tiny-int8"
     words = [sys.executable, kept / "run.py", "bench", "--runs", "1", "--seconds", "0.01"]
     assert subprocess.run(words, check=False).returncode == 0
+
+
+def throttling(folder: Path, bin_path: Path, program: Callable[[Path, str], None]) -> Path:
+    """Give the board the Raspberry Pi firmware's program; it is hot as long as a file is there."""
+    hot = folder / "hot"
+    hot.touch()
+    program(
+        bin_path / "vcgencmd",
+        f"if [ -e {hot} ]; then echo throttled=0x50005; else echo throttled=0x50000; fi",
+    )
+    return hot
+
+
+def test_a_throttled_run_is_repeated_when_the_board_has_cooled_down(
+    serve: Callable[..., Any],
+    tiny_files: Path,
+    tmp_path: Path,
+    bare_path: Path,
+    program: Callable[[Path, str], None],
+) -> None:
+    hot = throttling(tmp_path, bare_path, program)
+    waits: list[float] = []
+
+    def cooling(seconds: float) -> None:
+        waits.append(seconds)
+        if len(waits) == 2:
+            hot.unlink()
+
+    board = serve(f"SetEnv PATH={bare_path} HOME={tmp_path} TMPDIR={tmp_path}")
+    patience = Patience(tries=2, pause=cooling)
+    target = SshTarget("board", options=board.options, python=sys.executable, patience=patience)
+    row = target.measure(tiny_files / "tiny-int8.tflite", protocol=SHORT)
+    target.close()
+    assert row.machine["attempts"] == 2
+    assert not [reason for reason in row.invalid_reasons if reason.startswith("throttled")]
+    assert len(waits) == 2
+
+
+def test_a_board_that_stays_hot_gives_an_invalid_row(
+    serve: Callable[..., Any],
+    tiny_files: Path,
+    tmp_path: Path,
+    bare_path: Path,
+    program: Callable[[Path, str], None],
+) -> None:
+    throttling(tmp_path, bare_path, program)
+    board = serve(f"SetEnv PATH={bare_path} HOME={tmp_path} TMPDIR={tmp_path}")
+    patience = Patience(tries=2, seconds=6.0, pause=lambda _: None)
+    target = SshTarget("board", options=board.options, python=sys.executable, patience=patience)
+    row = target.measure(tiny_files / "tiny-int8.tflite", protocol=SHORT)
+    target.close()
+    assert row.machine["attempts"] == 2
+    assert not row.valid
+    assert {"throttled: under-voltage", "throttled: throttled"} <= {*row.invalid_reasons}
+    assert row.machine["sampled"][-1]["throttled"] == 0x50005
+
+
+def test_several_boards_stand_side_by_side(
+    loopback: Any, serve: Callable[..., Any], tiny_files: Path, folder: Path
+) -> None:
+    boards = [
+        with_folder(board, folder, name=f"ssh:{name}")
+        for board, name in ((loopback, "pi4"), (serve(), "pi5"))
+    ]
+    rows = run_matrix([tiny_files / "tiny-int8.tflite"], targets=boards, protocol=SHORT)
+    for board in boards:
+        board.close()
+    assert [row.target for row in rows] == ["ssh:pi4", "ssh:pi5"]
+    assert None not in [row.latency_ms for row in rows]
+    assert wait_until(lambda: not left_behind(folder))
 
 
 @pytest.mark.parametrize("name", ["tiny-int8.tflite", "tiny-float32.onnx"])
