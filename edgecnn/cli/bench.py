@@ -74,8 +74,11 @@ def bench_options(parser: Parser) -> None:
         help="let the workers of this Dask scheduler measure; they reach the ssh: targets",
     )
     add("--require-valid", action="store_true", help="exit 1 when a row is not trustworthy")
-    protocol = parser.add_argument_group("protocol")
-    add = protocol.add_argument
+    _protocol_options(parser)
+
+
+def _protocol_options(parser: Parser) -> None:
+    add = parser.add_argument_group("protocol").add_argument
     add("--seconds", type=number(0, 3600), metavar="S", help="time at least S seconds (default: 3)")
     add("--runs", type=whole(1), metavar="N", help="time at least N inferences (default: 64)")
     add(

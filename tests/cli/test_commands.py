@@ -16,7 +16,9 @@ PROMISED = ("demo", "train", "evaluate", "export", "verify", "predict", "bench",
 
 
 def test_the_promised_commands_are_there() -> None:
-    assert {*PROMISED, "compare", "explain", "inspect", "tune", "zoo"} == set(cli.COMMANDS)
+    assert {*PROMISED, "compare", "doctor", "explain", "inspect", "tune", "zoo"} == set(
+        cli.COMMANDS
+    )
 
 
 @pytest.mark.parametrize("name", cli.COMMANDS)
