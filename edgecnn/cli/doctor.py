@@ -50,7 +50,8 @@ def doctor(args: argparse.Namespace) -> Outcome:
     targets = dict.fromkeys(args.target or ["cpu"])
     told = [examine(target, paths, python=args.python) for target in targets]
     code, remark = _judge(told, strict=args.strict)
-    return Outcome({"targets": told}, lambda: _view(told), code, remark)
+    data = {"schema": "edgecnn/doctor/1", "targets": told}
+    return Outcome(data, lambda: _view(told), code, remark)
 
 
 def _judge(told: list[Diagnosis], *, strict: bool) -> tuple[int, str]:

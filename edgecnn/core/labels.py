@@ -14,6 +14,14 @@ _KIND = re.compile(r"(?<=.)_(?:conv|relu)$")
 # ONNX counts a node's outputs; what stands behind tells in which form a tensor is there.
 _OUTPUT = re.compile(r":\d+(?:/\w+)?$")
 
+# Behind a layer's name, the form in which a file has its output.
+_FORMS = ("/real", "/int8", "/integers", "/exact")
+
+
+def layer_of(name: str) -> str:
+    """Return the layer whose output a file has under this name, in whichever form."""
+    return next((name.removesuffix(form) for form in _FORMS if name.endswith(form)), name)
+
 
 def labels_of(names: Mapping[str, str]) -> dict[str, str]:
     """Return a short name for each operation, once a network.

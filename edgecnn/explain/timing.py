@@ -8,11 +8,9 @@ from typing import Any
 
 from edgecnn.core import files, schema
 from edgecnn.core.errors import InputError
+from edgecnn.core.labels import layer_of
 from edgecnn.core.measurement import Measurement
 from edgecnn.core.noise import Noise
-
-# Behind a layer's name, the form in which the file has its output.
-_FORMS = ("/real", "/int8", "/integers", "/exact")
 
 
 def with_times(noise: Noise, row: Measurement) -> Noise:
@@ -31,7 +29,7 @@ def with_times(noise: Noise, row: Measurement) -> Noise:
         )
     times: dict[str, float] = {}
     for op in row.per_op:
-        name = _without_form(op.name)
+        name = layer_of(op.name)
         times[name] = times.get(name, 0.0) + (op.ms or 0.0)
     names = {layer.name for layer in noise.layers}
     if not names & times.keys():
@@ -72,10 +70,6 @@ def read_times(path: Path, *, file: str) -> Measurement:
 def _rows(parsed: Any) -> list[Any]:
     rows = parsed.get("measurements") if isinstance(parsed, dict) else None
     return rows if isinstance(rows, list) else [parsed]
-
-
-def _without_form(name: str) -> str:
-    return next((name.removesuffix(form) for form in _FORMS if name.endswith(form)), name)
 
 
 def _threads(count: int) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from edgecnn.core import checkpoint, files, schema
 from edgecnn.core.artifact import Calibration, Format, Io, Scheme
@@ -20,7 +20,12 @@ _MAX_FILES = 20_000
 # Under these names nothing but ours is expected, so what can't be read is damage.
 _OUR_NAMES = frozenset({checkpoint.CARD_FILE, "export.json", "parity.json"})
 # Ours, and read by others.
-_NOT_SHOWN = frozenset({"quantization-plan", "ladder", "layers-against"})
+_NOT_SHOWN = frozenset(
+    {
+        *("quantization-plan", "ladder", "layers-against"),
+        *("tuning", "tuning-calibration", "tuning-photos"),
+    }
+)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -76,6 +81,34 @@ class Evaluation:
         return schema.decode_fields(cls, {name: data[name] for name in names if name in data})
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DoctorFinding:
+    """One thing that ``doctor`` looked at; the fix is empty where there's nothing to do."""
+
+    check: str
+    level: Literal["ok", "note", "warning", "error"]
+    what: str
+    fix: str
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Examined:
+    """What ``doctor`` found on one target."""
+
+    target: str
+    usable: bool
+    findings: tuple[DoctorFinding, ...]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Examinations:
+    """What ``doctor --json`` prints."""
+
+    SCHEMA: ClassVar[str] = "edgecnn/doctor/1"
+
+    targets: tuple[Examined, ...]
+
+
 _ARTEFACTS: dict[str, type[Any]] = {
     "parity": Parity,
     "measurement": Measurement,
@@ -95,6 +128,7 @@ class Collected:
         measurements: Rows of the benchmark.
         noises: What integers do to each layer, one a quantized file.
         evaluations: Scores of single models; alone they are no report.
+        examined: What ``doctor`` found on targets; likewise.
         notes: What was passed over, and why.
     """
 
@@ -104,6 +138,7 @@ class Collected:
     measurements: tuple[Measurement, ...] = ()
     noises: tuple[Noise, ...] = ()
     evaluations: tuple[Evaluation, ...] = ()
+    examined: tuple[Examined, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property
@@ -158,6 +193,7 @@ def gather(paths: Sequence[Path]) -> Collected:
         measurements=_distinct(found.get("measurement", [])),
         noises=_distinct(found.get("layers", [])),
         evaluations=_distinct(found.get("evaluation", [])),
+        examined=_distinct(found.get("doctor", [])),
         notes=tuple(notes),
     )
 
@@ -210,11 +246,11 @@ def _rows(kind: str, content: Any, path: Path) -> list[Any] | None:
             return [checkpoint.parse_card(content, where=path)]
         case "export":
             return [*_export(content, path).artifacts]
-        case "parity" | "measurement" | "layers" | "evaluation":
+        case "doctor":
+            return [*schema.decode(Examinations, content, where=path).targets]
+        case _ if kind in _ARTEFACTS:
             return [schema.decode(_ARTEFACTS[kind], content, where=path)]
-        case _ if kind in _NOT_SHOWN:
-            return []
-    return None
+    return [] if kind in _NOT_SHOWN else None
 
 
 def _export(content: dict[str, Any], path: Path) -> Export:

@@ -7,7 +7,17 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from edgecnn.report import facts, figures, layers, table, training, units, verification
+from edgecnn.report import (
+    facts,
+    figures,
+    layers,
+    operations,
+    places,
+    table,
+    training,
+    units,
+    verification,
+)
 from edgecnn.report.collect import Collected
 from edgecnn.report.html import Html, breakable, join, tag
 from edgecnn.report.rows import build
@@ -33,6 +43,8 @@ def render(collected: Collected, *, commands: Sequence[str] = ()) -> str:
     sections = (
         table.section(rows, verdict.best),
         figures.section(rows, verdict.best),
+        places.section(rows, collected),
+        operations.section(collected),
         verification.section(collected.parities, verdict.best),
         layers.section(collected.noises),
         *(training.section(card) for card in collected.cards),

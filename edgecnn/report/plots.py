@@ -19,7 +19,7 @@ Point: TypeAlias = tuple[float, float]
 # Left, top, right, bottom of the drawn area within a plot of 300 x 232: a third of the page,
 # or the width of a phone, so that the numbers keep their size.
 _WIDTH, _HEIGHT = 300, 232
-_LEFT, _TOP, _RIGHT, _BOTTOM = 44, 16, 292, 188
+LEFT, TOP, RIGHT, BOTTOM = 44, 16, 292, 188
 _STRIP_WIDTH, _STRIP_HEIGHT = 640, 32
 # More ticks than this on one strip are a grey bar, and a heavy page.
 _MAX_SAMPLES = 400
@@ -66,8 +66,8 @@ def accuracy_against(cost: Cost, rows: Sequence[Row], best: Row | None) -> Html:
     if not shown:
         return Html("")
     bounds = [100 * edge for _, _, top1 in shown for edge in top1.interval]
-    across = scale.from_zero([x for _, x, _ in shown], start=_LEFT, end=_RIGHT)
-    up = scale.around(bounds, start=_BOTTOM, end=_TOP, within=(0, 100))
+    across = scale.from_zero([x for _, x, _ in shown], start=LEFT, end=RIGHT)
+    up = scale.around(bounds, start=BOTTOM, end=TOP, within=(0, 100))
     by_file = itertools.groupby(shown, key=lambda item: item[0].sha256)
     lines = [_joined([(across(x), up(100 * t.value)) for _, x, t in group]) for _, group in by_file]
     whiskers = [_whisker(across(x), top1.interval, up) for _, x, top1 in shown]
@@ -75,9 +75,9 @@ def accuracy_against(cost: Cost, rows: Sequence[Row], best: Row | None) -> Html:
         _mark(row, across(x), up(100 * t.value), cost.text(x), is_best=row is best)
         for row, x, t in shown
     ]
-    frame = _frame(across, up, x_label=cost.axis, y_label="right answers, %")
+    axes = frame(across, up, x_label=cost.axis, y_label="right answers, %")
     name = f"Accuracy against {cost.title.lower()} of {units.plural(len(shown), 'row')}"
-    return _svg(name, frame, lines, whiskers, marks)
+    return svg(name, axes, lines, whiskers, marks)
 
 
 def marker(row_format: str, scheme: str, *, x: float, y: float, extra: str = "") -> Html:
@@ -152,10 +152,10 @@ def curves(
     lines = {name: [of(e) for e in history] for name, of in (("train", train), ("val", val))}
     across = _epochs(len(history))
     up = scale.around(
-        [v for values in lines.values() for v in values], start=_BOTTOM, end=_TOP, within=within
+        [v for values in lines.values() for v in values], start=BOTTOM, end=TOP, within=within
     )
     drawn = [
-        tag("path", d=_path([(across(x), up(v)) for x, v in zip(xs, values, strict=True)]),
+        tag("path", d=path([(across(x), up(v)) for x, v in zip(xs, values, strict=True)]),
             class_=f"curve {name}")
         for name, values in lines.items()
     ]  # fmt: skip
@@ -170,15 +170,15 @@ def curves(
         )
         for x, e in zip(xs, history, strict=True)
     ]
-    frame = _frame(across, up, x_label="epoch", y_label=title)
+    axes = frame(across, up, x_label="epoch", y_label=title)
     name = f"{title} over {units.plural(len(history), 'epoch')}"
-    return _svg(name, _phases(history, across), frame, drawn, dots)
+    return svg(name, _phases(history, across), axes, drawn, dots)
 
 
 def _epochs(number: int) -> Scale:
     step = max(1, -(-number // 8))
     ticks = tuple(float(i) for i in range(1, number + 1, step))
-    return Scale(low=0.5, high=number + 0.5, start=_LEFT, end=_RIGHT, ticks=ticks)
+    return Scale(low=0.5, high=number + 0.5, start=LEFT, end=RIGHT, ticks=ticks)
 
 
 def _phases(history: Sequence[Epoch], across: Scale) -> Html:
@@ -188,34 +188,32 @@ def _phases(history: Sequence[Epoch], across: Scale) -> Html:
     for phase, group in itertools.groupby(history, key=lambda epoch: epoch.phase):
         left = across(at - 0.5)
         if at > 1:
-            parts.append(tag("path", d=f"M{left} {_TOP}V{_BOTTOM}", class_="phase"))
-        parts.append(tag("text", phase[:16], x=left + 3, y=_TOP - 5, class_="phase-name"))
+            parts.append(tag("path", d=f"M{left} {TOP}V{BOTTOM}", class_="phase"))
+        parts.append(tag("text", phase[:16], x=left + 3, y=TOP - 5, class_="phase-name"))
         at += len(list(group))
     return tag("g", parts)
 
 
-def _frame(across: Scale, up: Scale, *, x_label: str, y_label: str) -> Html:
+def frame(across: Scale, up: Scale, *, x_label: str, y_label: str) -> Html:
     """Draw grid, numbers and labels of both axes."""
     x_text = "{:g}".format if across.log else scale.tick_format(across.ticks)
     y_text = scale.tick_format(up.ticks)
-    grid = "".join(f"M{_LEFT} {up(tick)}H{_RIGHT}" for tick in up.ticks)
-    base = f"M{_LEFT} {_BOTTOM}H{_RIGHT}" + "".join(
-        f"M{across(t)} {_BOTTOM}v4" for t in across.ticks
-    )
+    grid = "".join(f"M{LEFT} {up(tick)}H{RIGHT}" for tick in up.ticks)
+    base = f"M{LEFT} {BOTTOM}H{RIGHT}" + "".join(f"M{across(t)} {BOTTOM}v4" for t in across.ticks)
     numbers = [
         *(
             tag(
                 "text",
                 x_text(t),
                 x=across(t),
-                y=_BOTTOM + 17,
+                y=BOTTOM + 17,
                 text_anchor=_anchor(across(t), _WIDTH),
             )
             for t in across.ticks
         ),
-        *(tag("text", y_text(t), x=_LEFT - 7, y=up(t) + 3.8, text_anchor="end") for t in up.ticks),
+        *(tag("text", y_text(t), x=LEFT - 7, y=up(t) + 3.8, text_anchor="end") for t in up.ticks),
     ]
-    middle_x, middle_y = (_LEFT + _RIGHT) / 2, (_TOP + _BOTTOM) / 2
+    middle_x, middle_y = (LEFT + RIGHT) / 2, (TOP + BOTTOM) / 2
     turned = f"translate(11 {middle_y}) rotate(-90)"
     return join(
         tag("path", d=grid, class_="grid"),
@@ -245,10 +243,11 @@ def _whisker(x: float, interval: tuple[float, float], up: Scale) -> Html:
 def _joined(points: Sequence[Point]) -> Html:
     if len(set(points)) < 2:
         return Html("")
-    return tag("path", d=_path(sorted(points)), class_="joined")
+    return tag("path", d=path(sorted(points)), class_="joined")
 
 
-def _path(points: Sequence[Point]) -> str:
+def path(points: Sequence[Point]) -> str:
+    """Return what a line through points is called in a drawing."""
     return "M" + "L".join(f"{x} {y}" for x, y in points)
 
 
@@ -259,6 +258,7 @@ def _anchor(x: float, right: float) -> str:
     return "end" if x > right - 12 else "middle"
 
 
-def _svg(name: str, *content: str | Sequence[str]) -> Html:
+def svg(name: str, *content: str | Sequence[str]) -> Html:
+    """Put a plot's parts together; its name is what is read out."""
     size = f"0 0 {_WIDTH} {_HEIGHT}"
     return tag("svg", *content, viewBox=size, role="img", aria_label=name, class_="plot")

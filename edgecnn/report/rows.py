@@ -101,6 +101,16 @@ class Row:
         return memory.rss_peak if memory else None
 
     @property
+    def predicted(self) -> bool:
+        """Whether it says what a board would take, where nothing ran."""
+        return self.measurement is not None and self.measurement.predicted_ms is not None
+
+    @property
+    def instructions(self) -> int | None:
+        """Of one inference on an emulated board."""
+        return self.measurement.instructions if self.measurement else None
+
+    @property
     def valid(self) -> bool | None:
         """Whether the latency can be trusted; none where there is no measurement."""
         return self.measurement.valid if self.measurement else None

@@ -42,13 +42,14 @@ def section(rows: Sequence[Row], best: Row | None) -> Html:
             "Accuracy is that of the very file, with its photos; latency is the median of single "
             "inferences in a fresh process. Headers sort.",
         ),
-        tag("div", _sorter(), tag("div", _table(rows, best), class_="scroll"), class_="panel"),
+        tag("div", _sorter(rows), tag("div", _table(rows, best), class_="scroll"), class_="panel"),
         _details(rows),
         id="files",
     )
 
 
 def _table(rows: Sequence[Row], best: Row | None) -> Html:
+    columns = _columns(rows)
     heads = [
         tag(
             "th",
@@ -57,17 +58,41 @@ def _table(rows: Sequence[Row], best: Row | None) -> Html:
             class_="left" if index == 0 else column.class_,
             data_best="descending" if column.more_is_better else "ascending",
         )
-        for index, column in enumerate(_COLUMNS)
+        for index, column in enumerate(columns)
     ]
     lines = [
         tag(
             "tr",
-            [_cell(column, row) for column in _COLUMNS],
-            class_="best" if row is best else None,
+            [_cell(column, row) for column in columns],
+            class_=_look(row, best),
         )
         for row in rows
     ]
-    return tag("table", tag("thead", tag("tr", heads)), tag("tbody", lines), class_="sortable wide")
+    dense = " dense" if len(columns) > len(_COLUMNS) - len(_SELDOM) else ""
+    body = (tag("thead", tag("tr", heads)), tag("tbody", lines))
+    return tag("table", *body, class_=f"sortable wide{dense}")
+
+
+def _look(row: Row, best: Row | None) -> str | None:
+    """Return how a row is shown: what can't be trusted is grey."""
+    if row is best:
+        return "best"
+    if row.predicted:
+        return "guess"
+    return "greyed" if row.valid is False or row.checks_failed else None
+
+
+def _columns(rows: Sequence[Row]) -> list[Column]:
+    """Return the columns: what was predicted, or counted on an emulated board, only if any."""
+    shown = [column for column in _COLUMNS if column.title not in _SELDOM]
+    place = next(i for i, column in enumerate(shown) if column.title == "Memory")
+    for title, there in (
+        ("Instructions", any(row.instructions is not None for row in rows)),
+        ("Predicted", any(row.predicted for row in rows)),
+    ):
+        if there:
+            shown.insert(place, next(column for column in _COLUMNS if column.title == title))
+    return shown
 
 
 def _cell(column: Column, row: Row) -> Html:
@@ -80,9 +105,9 @@ def _cell(column: Column, row: Row) -> Html:
     )
 
 
-def _sorter() -> Html:
+def _sorter(rows: Sequence[Row]) -> Html:
     """Return the choice that stands in for the headers on a narrow screen."""
-    options = [tag("option", c.title, value=str(i)) for i, c in enumerate(_COLUMNS)]
+    options = [tag("option", c.title, value=str(i)) for i, c in enumerate(_columns(rows))]
     return tag("label", "Sort by", tag("select", options), class_="sorter")
 
 
@@ -128,6 +153,9 @@ def _validity(row: Row) -> Html:
         return tag("span", "not measured", class_="soft")
     if row.valid:
         return tag("span", "yes", class_="yes")
+    if row.predicted:
+        reasons = "; ".join(row.measurement.invalid_reasons)
+        return tag("span", "prediction", title=reasons, class_="soft")
     return _reasons("no", "doubtful", row.measurement.invalid_reasons)
 
 
@@ -140,6 +168,30 @@ def _validity_key(row: Row) -> int:
     if row.checks_failed:
         return 3
     return {True: 0, False: 1, None: 2}[row.valid]
+
+
+def _guess(row: Row) -> Html:
+    """Return a prediction with its range; it is never in the column of latencies."""
+    told = row.measurement.predicted_ms if row.measurement else None
+    if told is None:
+        return Html(units.NONE)
+    around = tag("small", f"{told.low:.3g} to {told.high:.3g}")
+    return join(units.milliseconds(told.mid), around)
+
+
+def _counted(row: Row) -> Html:
+    """Return instructions in three digits; all of them on request."""
+    if row.instructions is None:
+        return Html(units.NONE)
+    return tag("span", units.rough(row.instructions), title=f"exactly {row.instructions:,}")
+
+
+def _guess_key(row: Row) -> float | None:
+    told = row.measurement.predicted_ms if row.measurement else None
+    return told.mid if told else None
+
+
+_SELDOM = frozenset({"Predicted", "Instructions"})
 
 
 _COLUMNS = (
@@ -168,6 +220,12 @@ _COLUMNS = (
     ),
     Column(
         title="90 % within", key=lambda r: r.p90_ms, cell=lambda r: units.milliseconds(r.p90_ms)
+    ),
+    Column(title="Predicted", key=_guess_key, cell=_guess),
+    Column(
+        title="Instructions",
+        key=lambda r: r.instructions,
+        cell=_counted,
     ),
     Column(title="Memory", key=lambda r: r.memory_mb, cell=lambda r: units.megabytes(r.memory_mb)),
     Column(title="Valid", key=_validity_key, cell=_validity, class_="full"),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from edgecnn.core.artifact import Calibration
 from edgecnn.core.checkpoint import Scores
 from edgecnn.core.labels import labels_of
-from edgecnn.core.measurement import MIN_RUNS_P90, Measurement
+from edgecnn.core.measurement import MIN_RUNS_P90, Ceilings, Measurement, OpTime
 from edgecnn.core.parity import Parity
 from edgecnn.report import units
 from edgecnn.report.collect import Collected
@@ -77,9 +77,15 @@ def each_image_lines(measurements: Iterable[Measurement]) -> list[str]:
 def operations_table(row: Measurement) -> list[Any]:
     """Return a file's operations, the longest first, and a line on what they add up to."""
     timed = sorted((op for op in row.per_op if op.ms is not None), key=lambda op: -(op.ms or 0.0))
+    has_roof = any(op.roof_ms for op in row.per_op)
     labels = labels_of({op.name or op.operation: op.operation for op in row.per_op})
     table = new_table(
-        "operation", "name", "output", "dtype", *(">MACs", ">time", ">share", ">GMAC/s")
+        "operation",
+        "name",
+        "output",
+        "dtype",
+        *(">MACs", ">time", ">share", ">GMAC/s"),
+        *((">MACs a byte", ">of the roof") if has_roof else ()),
     )
     table.title = (
         f"{PurePath(row.model).name}, {row.runtime}, {units.plural(row.threads, 'thread')}"
@@ -94,10 +100,23 @@ def operations_table(row: Measurement) -> list[Any]:
             units.milliseconds(op.ms),
             units.share(op.share),
             f"{op.macs / op.ms / 1e6:.1f}" if op.macs and op.ms else units.NONE,
+            *(_roof(op) if has_roof else ()),
         )
     if (hidden := len(timed) - _LONGEST) > 0:
         table.add_row(f"... and {units.plural(hidden, 'shorter one')}")
     return [table, operations_total(row, len(row.per_op) - len(timed))]
+
+
+def _roof(op: OpTime) -> tuple[str, str]:
+    intensity = units.NONE if op.intensity is None else f"{op.intensity:.3g}"
+    return intensity, units.NONE if op.roof_share is None else units.share(op.roof_share)
+
+
+def _ceilings(most: Ceilings) -> str:
+    return (
+        f"The roof, measured here: {most.float32_gmacs:.0f} GMAC/s in float32, "
+        f"{most.int8_gmacs:.0f} in int8, {most.gb_per_s:.0f} GB/s for as many bytes"
+    )
 
 
 def operations_total(row: Measurement, without: int) -> str:
@@ -116,6 +135,8 @@ def operations_total(row: Measurement, without: int) -> str:
         text += "; the machine was busier, or the profiler costs more: take shares, not times"
     if times and statistics.median(times) < _ROUGH_MS:
         text += "; most are about as short as the profiler's clock ticks (1 µs): rough shares"
+    if about is not None and about.ceilings is not None:
+        text += f". {_ceilings(about.ceilings)}"
     if without:
         text += f"; {without:,} more ran nothing: fused with others, or done at loading"
     return text

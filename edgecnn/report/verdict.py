@@ -66,7 +66,7 @@ def judge(rows: Sequence[Row], collected: Collected) -> Verdict:
     best = _best(sound)
     tone: Tone = "doubt" if best.valid is False or len(sound) < len(rows) else "good"
     return Verdict(
-        headline=_headline(best),
+        headline=_headline(best, rows),
         because=" ".join(_because(best, rows)),
         tone=tone,
         best=best,
@@ -88,7 +88,7 @@ def _best(rows: Sequence[Row]) -> Row:
     return min(trusted, key=lambda r: (r.median_ms is None, r.median_ms or 0.0, r.bytes or 0))
 
 
-def _headline(best: Row) -> str:
+def _headline(best: Row, rows: Sequence[Row]) -> str:
     parts = []
     if best.top1:
         parts.append(f"gets {units.share(best.top1.value)} of photos right")
@@ -96,10 +96,16 @@ def _headline(best: Row) -> str:
         parts.append(f"answers as the checkpoint on {units.percent(best.agreement.pct)} of photos")
     if best.median_ms is not None:
         verb = "seems to answer" if best.valid is False else "answers"
-        parts.append(f"{verb} in {units.milliseconds(best.median_ms)}")
+        parts.append(f"{verb} in {units.milliseconds(best.median_ms)}{_on(best, rows)}")
     if not parts:
         return f"{best.file} is {units.bytes_(best.bytes)}; nothing else was measured yet."
     return f"{best.file} {' and '.join(parts)}."
+
+
+def _on(best: Row, rows: Sequence[Row]) -> str:
+    """Name the target where others were measured, too."""
+    targets = {row.measurement.target for row in rows if row.measurement}
+    return f" on {best.measurement.target}" if best.measurement and len(targets) > 1 else ""
 
 
 def _because(best: Row, rows: Sequence[Row]) -> list[str]:
@@ -207,17 +213,20 @@ def _remarks(rows: Sequence[Row], collected: Collected) -> tuple[str, ...]:
         if row.agreement and row.agreement.pct < _LOW_AGREEMENT_PCT and not row.checks_failed
     ]
     found += not_worth(rows)
-    doubtful = [row for row in rows if row.valid is False]
+    measured = [row for row in rows if row.measurement is not None and not row.predicted]
+    doubtful = [row for row in measured if row.valid is False]
     if doubtful:
         are = "is" if len(doubtful) == 1 else "are"
         found.append(
             f"{units.plural(len(doubtful), 'latency', 'latencies')} of "
-            f"{sum(row.measurement is not None for row in rows)} {are} not to be trusted; "
-            "the table says why."
+            f"{len(measured)} {are} not to be trusted; the table says why."
         )
     found += [f"{name}: {note}." for name, note in _warnings(collected)]
-    if (boards := _emulated(rows)) and len(boards) == 1:
-        found.append(f"{boards[0]} is emulated: its rows count instructions, not time.")
+    found += [
+        f"{board} is emulated: its rows count instructions, not time." for board in _emulated(rows)
+    ]
+    if any(row.predicted for row in rows):
+        found.append("Predicted rows are no measurements: nothing ran on those boards.")
     return tuple(found)
 
 
