@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-from edgecnn.bench import profiler
+from edgecnn.bench import profiler, roofs
 from edgecnn.bench.alignment import align
 from edgecnn.bench.answer import check_error
 from edgecnn.bench.place import Place
@@ -67,14 +67,17 @@ def with_operations(row: Measurement, path: Path, request: dict[str, Any], place
         operations = by_operation(found.kernels, read_graph(path))
     except InputError as error:
         return dataclasses.replace(row, per_op_reason=str(error))
+    ceilings = roofs.measured(operations, request, place)
     about = PerOpAbout(
         method=found.method,
         runs=found.runs,
         plain_ms=found.plain_ms,
         inference_ms=found.inference_ms,
         residual_ms=found.outside_ms,
+        ceilings=ceilings,
     )
-    return dataclasses.replace(row, per_op=operations, per_op_about=about)
+    timed = roofs.under(operations, ceilings)
+    return dataclasses.replace(row, per_op=timed, per_op_about=about)
 
 
 def _require_profiled(row: Measurement) -> None:
@@ -144,6 +147,7 @@ def _of_file(graph: Graph, place: int, kernels: Sequence[Kernel], total: float) 
         kernel=" + ".join(kernel.kernel for kernel in kernels),
         ms=took if kernels else None,
         share=took / total,
+        bytes=roofs.bytes_of(graph, operator),
     )
 
 

@@ -114,6 +114,8 @@ def installed(python: Path) -> frozenset[str]:
 
 def program_for(request: dict[str, Any]) -> str:
     """Return the module that answers a request; its ``main`` does."""
+    if request.get("ceilings"):
+        return "edgecnn.bench.ceilings"
     if request.get("per_op"):
         return "edgecnn.bench.profiler"
     if request.get("device"):

@@ -131,6 +131,8 @@ class OpTime:
             neighbour, or done once when the file was loaded.
         ms: Time of one inference; None where nothing ran.
         share: Of the time of all operations, 0..1.
+        bytes: Read and written once: what comes in, weights, what goes out.
+        roof_ms: Shortest time that the machine's ceilings allow; none where unmeasured.
     """
 
     operation: str
@@ -141,6 +143,34 @@ class OpTime:
     kernel: str
     ms: float | None
     share: float
+    bytes: int = 0
+    roof_ms: float | None = None
+
+    @property
+    def intensity(self) -> float | None:
+        """Multiply-accumulates a byte; few of them, and memory decides."""
+        return self.macs / self.bytes if self.macs and self.bytes else None
+
+    @property
+    def roof_share(self) -> float | None:
+        """How much of what the machine can do at most was reached, 0..1."""
+        return self.roof_ms / self.ms if self.roof_ms and self.ms else None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Ceilings:
+    """What the machine can do at most with so many threads, measured on the spot.
+
+    Attributes:
+        float32_gmacs: 1e9 multiply-accumulates a second.
+        int8_gmacs: Likewise, of 8 bits.
+        gb_per_s: 1e9 bytes a second, read and written, in copies of as many bytes as the
+            network has: where they fit into a cache, this is the cache's.
+    """
+
+    float32_gmacs: float
+    int8_gmacs: float
+    gb_per_s: float
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -153,6 +183,7 @@ class PerOpAbout:
         plain_ms: One inference in that process without it.
         inference_ms: With it.
         residual_ms: Of an inference with it, what is in no operation.
+        ceilings: Of the machine; none where they couldn't be measured.
     """
 
     method: str
@@ -160,6 +191,7 @@ class PerOpAbout:
     plain_ms: float
     inference_ms: float
     residual_ms: float
+    ceilings: Ceilings | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
