@@ -300,6 +300,15 @@ class Measurement:
             raise ValueError("a prediction that poses as a measurement")
 
     @property
+    def doubts(self) -> tuple[str, ...]:
+        """Why not to believe the row as what it is.
+
+        The first reason of a predicted or an emulated row only says that it has no latency.
+        """
+        is_no_latency = self.predicted_ms is not None or self.instructions is not None
+        return self.invalid_reasons[1:] if is_no_latency else self.invalid_reasons
+
+    @property
     def batch(self) -> int:
         """Images of one inference: the latency is that of all of them together."""
         return int(self.protocol.get("batch") or 1)

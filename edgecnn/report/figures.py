@@ -56,7 +56,7 @@ def _legend(rows: Sequence[Row], best: Row | None) -> Html:
         tag("li", swatch(kind, scheme), f"{scheme}, {names.get(kind, kind)}")
         for kind, scheme in kinds
     ]
-    if any(row.valid is False for row in rows):
+    if any(row.doubts for row in rows):
         entries.append(tag("li", "hollow: a latency not to be trusted"))
     if best:
         entries.append(tag("li", f"ringed: {best.file}"))

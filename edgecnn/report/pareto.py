@@ -78,8 +78,8 @@ class Candidate:
 
     @property
     def counts(self) -> bool:
-        """Whether its cost can be believed, as a measurement or as the prediction it is."""
-        return self.row.valid or self.row.predicted_ms is not None
+        """Whether its cost can be believed as what it is: measured, predicted or counted."""
+        return not self.row.doubts
 
     @property
     def setting(self) -> str:

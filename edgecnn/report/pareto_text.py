@@ -73,8 +73,8 @@ def verdict(choice: Choice, budget: Budget, *, tried: int) -> list[str]:
     """
     limits = _limits(budget)
     if choice.winner is not None:
-        within = f" within {limits}" if limits else ""
-        lines = [f"take {choice.winner.setting}: {_rule(budget)}{within}"]
+        within = f", within {limits}" if limits else ""
+        lines = [f"take {choice.winner.setting}: {_rule(choice.winner, budget)}{within}"]
     elif choice.nearest is not None:
         missed = " and ".join(_missed(choice.nearest, budget, name) for name in choice.overruns)
         lines = [
@@ -99,10 +99,11 @@ def unmeasured(candidates: Sequence[Candidate]) -> list[str]:
     ]
 
 
-def _rule(budget: Budget) -> str:
+def _rule(winner: Candidate, budget: Budget) -> str:
+    what = "the fewest instructions" if cost_name([winner]) == "instructions" else "the fastest"
     if budget.drop_points is not None:
-        return "the fastest"
-    return f"the fastest within {CLOSE_POINTS:g} points of the best accuracy"
+        return what
+    return f"{what} at the best accuracy but {CLOSE_POINTS:g} points"
 
 
 def _limits(budget: Budget) -> str:
@@ -137,7 +138,7 @@ def _doubts(choice: Choice, budget: Budget) -> list[str]:
         return []
     found = []
     if not choice.trusted:
-        reason = "; ".join(taken.row.invalid_reasons)
+        reason = "; ".join(taken.row.doubts)
         found.append(f"no row can be trusted ({reason}): the same command measures them again")
     photo = 100 / taken.accuracy.n
     if budget.drop_points is not None and photo > budget.drop_points:

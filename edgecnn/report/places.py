@@ -70,9 +70,9 @@ def _board(rows: Sequence[Row]) -> str:
 def _words(rows: Sequence[Row]) -> list[str]:
     """Say what is fastest there, and what of it is no measured time."""
     timed = [row for row in rows if row.valid and row.median_ms is not None]
-    counted = [row for row in rows if row.valid and row.instructions is not None]
+    counted = [row for row in rows if not row.doubts and row.instructions is not None]
     guessed = [row for row in rows if row.predicted]
-    doubtful = [row for row in rows if row.valid is False and not row.predicted]
+    doubtful = [row for row in rows if row.doubts]
     lines = []
     if timed:
         best = min(timed, key=lambda row: row.median_ms or 0.0)

@@ -225,13 +225,12 @@ def frame(across: Scale, up: Scale, *, x_label: str, y_label: str) -> Html:
 
 
 def _mark(row: Row, x: float, y: float, cost: str, *, is_best: bool) -> Html:
-    extra = "invalid" if row.valid is False else ""
+    extra = "invalid" if row.doubts else ""
     parts = [marker(row.format, row.scheme, x=x, y=y, extra=extra)]
     if is_best:
         parts.insert(0, tag("circle", cx=x, cy=y, r=10.5, class_="halo"))
     told = units.share(row.top1.value) if row.top1 else units.NONE
-    reasons = row.measurement.invalid_reasons if row.measurement else ()
-    doubt = f"; not to be trusted: {'; '.join(reasons)}" if reasons else ""
+    doubt = f"; not to be trusted: {'; '.join(row.doubts)}" if row.doubts else ""
     return tag("g", tag("title", f"{row.label}: {told} right, {cost}{doubt}"), parts)
 
 

@@ -111,6 +111,11 @@ class Row:
         return self.measurement.instructions if self.measurement else None
 
     @property
+    def doubts(self) -> tuple[str, ...]:
+        """Why not to believe its figures as what they are."""
+        return self.measurement.doubts if self.measurement else ()
+
+    @property
     def valid(self) -> bool | None:
         """Whether the latency can be trusted; none where there is no measurement."""
         return self.measurement.valid if self.measurement else None

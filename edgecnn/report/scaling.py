@@ -74,7 +74,7 @@ def _curve(curve: Sequence[Row], gains: dict[int, float], across: Scale, up: Sca
     for row, (x, y) in zip(curve, points, strict=True):
         told = f"{row.label}: {units.milliseconds(row.median_ms)}, "
         told += f"{units.times(gains[id(row)])} times as fast"
-        extra = "invalid" if row.valid is False else ""
+        extra = "invalid" if row.doubts else ""
         mark = marker(row.format, row.scheme, x=x, y=y, extra=extra)
         marks.append(tag("g", tag("title", told), mark))
     line = tag("path", d=path(points), class_=f"scaling scheme-{curve[0].scheme}")

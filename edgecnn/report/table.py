@@ -79,7 +79,7 @@ def _look(row: Row, best: Row | None) -> str | None:
         return "best"
     if row.predicted:
         return "guess"
-    return "greyed" if row.valid is False or row.checks_failed else None
+    return "greyed" if row.doubts or row.checks_failed else None
 
 
 def _columns(rows: Sequence[Row]) -> list[Column]:
@@ -153,10 +153,10 @@ def _validity(row: Row) -> Html:
         return tag("span", "not measured", class_="soft")
     if row.valid:
         return tag("span", "yes", class_="yes")
-    if row.predicted:
-        reasons = "; ".join(row.measurement.invalid_reasons)
-        return tag("span", "prediction", title=reasons, class_="soft")
-    return _reasons("no", "doubtful", row.measurement.invalid_reasons)
+    if row.doubts:
+        return _reasons("no", "doubtful", row.doubts)
+    kind = "prediction" if row.predicted else "counted"
+    return tag("span", kind, title="; ".join(row.measurement.invalid_reasons), class_="soft")
 
 
 def _reasons(word: str, class_: str, reasons: Sequence[str]) -> Html:
@@ -167,7 +167,9 @@ def _reasons(word: str, class_: str, reasons: Sequence[str]) -> Html:
 def _validity_key(row: Row) -> int:
     if row.checks_failed:
         return 3
-    return {True: 0, False: 1, None: 2}[row.valid]
+    if row.measurement is None:
+        return 2
+    return 1 if row.doubts else 0
 
 
 def _guess(row: Row) -> Html:

@@ -213,8 +213,12 @@ def _remarks(rows: Sequence[Row], collected: Collected) -> tuple[str, ...]:
         if row.agreement and row.agreement.pct < _LOW_AGREEMENT_PCT and not row.checks_failed
     ]
     found += not_worth(rows)
-    measured = [row for row in rows if row.measurement is not None and not row.predicted]
-    doubtful = [row for row in measured if row.valid is False]
+    measured = [
+        row
+        for row in rows
+        if row.measurement is not None and not row.predicted and row.instructions is None
+    ]
+    doubtful = [row for row in measured if row.doubts]
     if doubtful:
         are = "is" if len(doubtful) == 1 else "are"
         found.append(

@@ -52,7 +52,12 @@ def predicted(low: float, mid: float, high: float) -> Candidate:
 def counted(instructions: int) -> Candidate:
     one = candidate()
     row = dataclasses.replace(
-        one.row, target="emulated:pi4", latency_ms=None, instructions=instructions
+        one.row,
+        target="emulated:pi4",
+        latency_ms=None,
+        instructions=instructions,
+        valid=False,
+        invalid_reasons=("emulated: no latency, instructions instead",),
     )
     return dataclasses.replace(one, row=row)
 
@@ -171,6 +176,11 @@ def test_instructions_are_never_a_latency() -> None:
     one = counted(3_759_889)
     choice = choose([one], Budget(instructions=4_000_000))
     assert choice.winner is one
+    assert choice.trusted
+    assert verdict(choice, Budget(instructions=4_000_000), tried=1) == [
+        "take flowers-int8.tflite, litert, 1 thread: the fewest instructions at the best "
+        "accuracy but 0.5 points, within 4,000,000 instructions"
+    ]
     assert "instructions" in [column.header for column in front_table(choice).columns]
     drawing = front_svg([one], choice, Budget(instructions=4_000_000), best_top1=0.82)
     assert "latency" not in drawing

@@ -56,7 +56,12 @@ def predicted() -> Measurement:
 
 def counted() -> Measurement:
     return dataclasses.replace(
-        measurement(), target="emulated:pi4", latency_ms=None, instructions=375_988_913
+        measurement(),
+        target="emulated:pi4",
+        latency_ms=None,
+        instructions=375_988_913,
+        valid=False,
+        invalid_reasons=("emulated: no latency, instructions instead",),
     )
 
 
@@ -94,6 +99,14 @@ def test_an_emulated_board_has_instructions_and_no_latency() -> None:
     for board in ("pi4", "pi5"):
         assert f"emulated:{board} is emulated: its rows count instructions, not time." in page
     assert "The fastest" not in page
+    assert "greyed" not in page.partition("<main>")[2]
+    assert "be trusted" not in page.partition("How to read")[0]
+
+
+def test_a_count_whose_answers_were_wrong_is_grey() -> None:
+    row = dataclasses.replace(counted(), invalid_reasons=("emulated: x", "61 % of the answers"))
+    grey = page_of(row, measurement()).partition('class="greyed"')[2].partition("</tr>")[0]
+    assert "61 % of the answers" in grey
 
 
 def test_a_row_that_cannot_be_trusted_is_grey_and_says_why() -> None:
