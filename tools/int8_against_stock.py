@@ -141,8 +141,10 @@ def draws(card: Any, args: argparse.Namespace) -> Iterator[Draw]:
     source = args.data or card.data.source
     if args.halves:
         photos, _ = data.examples_for(source, card.classes, None, split="all")
-        for calibrating, judging in ((photos[::2], photos[1::2]), (photos[1::2], photos[::2])):
-            yield Draw(tuple(calibrating[: args.count]), tuple(judging))
+        for seed in range(args.seeds):
+            order = np.random.default_rng(seed).permutation(len(photos[1::2]))[: args.count]
+            for half, judging in ((photos[::2], photos[1::2]), (photos[1::2], photos[::2])):
+                yield Draw(tuple(half[i] for i in sorted(order)), tuple(judging))
         return
     training, judging = (
         data.examples_for(source, card.classes, card.data, split=part, limit=None)[0]
