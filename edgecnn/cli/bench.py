@@ -68,6 +68,7 @@ def bench_options(parser: Parser) -> None:
     add("--data", metavar="DATA", help="also measure each file's accuracy on these photos")
     add("--limit", type=whole(1), metavar="N", help="on at most N of them")
     add("--out", type=Path, metavar="DIR", help="keep each row as JSON there, for `report`")
+    add("--resume", action="store_true", help="measure only what has no row in --out yet")
     add(
         "--cluster",
         metavar="ADDRESS",
@@ -100,7 +101,12 @@ def bench(args: argparse.Namespace) -> Outcome:
     of an inference where the processor tells (RAPL, mostly for root alone).
 
     --per-op says how long each operation takes and how many multiplications it does in that
-    time: LiteRT's and ONNX Runtime's own profilers tell, in a second process after the row.
+    time: LiteRT's and ONNX Runtime's own profilers tell, in a second process after the row. How
+    much of what this machine can do at most that is, a third process measures.
+
+    --target gpu compares the GPU's answers with the CPU's and counts what it ran before it tells
+    a time: LiteRT on WebGPU; ONNX Runtime on CUDA or WebGPU, from an environment that --python
+    names.
 
     --target ssh:[USER@]HOST sends the file's bundle to a board that your own ssh reaches, and
     numpy and the runtime where none are there; samples clock, heat and throttling through the
@@ -121,6 +127,8 @@ def bench(args: argparse.Namespace) -> Outcome:
     from edgecnn.flows.judging import Photos, accuracy_of
     from edgecnn.flows.opening import model_files
 
+    if args.resume and args.out is None:
+        raise InputError("nothing to resume", where="--resume", fix="add --out DIR")
     named = args.target or ["cpu"]
     places = [targets.parse(name, python=args.python, keep=args.keep) for name in named]
     protocol = read_protocol(seconds=args.seconds, runs=args.runs, per_op=args.per_op)
@@ -135,6 +143,7 @@ def bench(args: argparse.Namespace) -> Outcome:
             delegates=args.delegate,
             batches=args.batch,
             cluster=args.cluster,
+            resume=args.resume,
         ),
         protocol=dataclasses.replace(protocol, pin=args.pin),
         accuracies={path: accuracy_of(path, photos) for path in paths} if photos else None,

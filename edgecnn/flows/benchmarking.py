@@ -28,6 +28,7 @@ class Ways:
         delegates: Names that `bench.Protocol` takes; None: the runtime's own choice.
         batches: Images of one inference.
         cluster: Address of a Dask scheduler whose workers reach the places. None: this machine.
+        resume: Take the rows that an interrupted run left.
     """
 
     places: Sequence[targets.Target]
@@ -36,6 +37,7 @@ class Ways:
     delegates: Sequence[str | None] = (None,)
     batches: Sequence[int] = (1,)
     cluster: str | None = None
+    resume: bool = False
 
 
 def measure_all(
@@ -70,6 +72,7 @@ def measure_all(
                 accuracies=accuracies,
                 out=out,
                 cluster=ways.cluster,
+                resume=ways.resume,
             )
     return rows
 

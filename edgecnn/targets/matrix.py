@@ -18,6 +18,7 @@ from edgecnn.core.measurement import Accuracy, Measurement
 from edgecnn.targets.cells import Cell, close, failed, measure_cell
 from edgecnn.targets.cluster import measure_on_cluster
 from edgecnn.targets.cpu import CpuTarget
+from edgecnn.targets.resuming import earlier
 from edgecnn.targets.target import Target
 
 
@@ -31,6 +32,7 @@ def run_matrix(  # noqa: PLR0913 - each is an option of `edgecnn bench`
     accuracies: Mapping[Path, Accuracy] | None = None,
     out: Path | None = None,
     cluster: str | None = None,
+    resume: bool = False,
 ) -> list[Measurement]:
     """Measure each file on each target with each number of threads.
 
@@ -47,6 +49,7 @@ def run_matrix(  # noqa: PLR0913 - each is an option of `edgecnn bench`
         accuracies: What files reached on photos; goes into their rows.
         out: Folder that gets each row as soon as it is measured; see `save`.
         cluster: Address of a Dask scheduler whose workers reach the boards. None: this machine.
+        resume: Take the rows that are in ``out`` already; see `resuming.earlier`.
 
     Returns:
         Rows by file, then target, then threads.
@@ -64,6 +67,21 @@ def run_matrix(  # noqa: PLR0913 - each is an option of `edgecnn bench`
         )
     ]
     protocol = protocol or bench.Protocol()
+    rows = earlier(out, cells, protocol) if out is not None and resume else {}
+    left = [index for index in range(len(cells)) if index not in rows]
+    rows |= _measured([cells[index] for index in left], left, protocol, out=out, cluster=cluster)
+    return [rows[index] for index in range(len(cells))]
+
+
+def _measured(
+    cells: Sequence[Cell],
+    indices: Sequence[int],
+    protocol: bench.Protocol,
+    *,
+    out: Path | None,
+    cluster: str | None,
+) -> dict[int, Measurement]:
+    """Measure cells, and keep each row; returns them by the indices given."""
     rows: dict[int, Measurement] = {}
     with progress.bar("measuring", total=len(cells)) as advance:
 
@@ -71,8 +89,8 @@ def run_matrix(  # noqa: PLR0913 - each is an option of `edgecnn bench`
             words = (cell.path.name, cell.target.place.name, f"{cell.threads} threads")
             advance(0, note=", ".join(words))
 
-        def finished(index: int, row: Measurement) -> None:
-            rows[index] = row
+        def finished(place: int, row: Measurement) -> None:
+            rows[indices[place]] = row
             if out is not None:
                 save(row, out)
             advance(1)
@@ -83,9 +101,13 @@ def run_matrix(  # noqa: PLR0913 - each is an option of `edgecnn bench`
             else:
                 measure_on_cluster(cells, protocol, cluster, finished)
         finally:
-            for target in targets:
-                close(target)
-    return [rows[index] for index in range(len(cells))]
+            _let_go(cells)
+    return rows
+
+
+def _let_go(cells: Sequence[Cell]) -> None:
+    for cell in cells:
+        close(cell.target)
 
 
 def _by_board(
@@ -126,6 +148,7 @@ def _by_board(
                 job.result()
         finally:
             stopped.set()
+            _let_go(cells)  # a board that is waited for, too
 
 
 def _check(files: Sequence[Path], threads: Sequence[int], runtime: str | None) -> None:
