@@ -23,10 +23,16 @@ from edgecnn.targets.emulated.software import COUNTING
 from edgecnn.targets.inline import single_file
 from edgecnn.targets.link import Link
 
-# One thread, and nothing that differs from one process to the next.
-_STEADY = "PYTHONHASHSEED=0 OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1"
+# One thread, and nothing that differs from one process to the next: not even the folder's name
+# or the length of the environment, nor what ONNX Runtime left in the home folder and in /tmp/.ses.
+# Who counts at the same time waits.
+_STEADY = (
+    "env -i PATH=/usr/bin:/bin HOME=/tmp/counting TMPDIR=/tmp/counting LANG=C.UTF-8 "
+    "QEMU_CPU=$QEMU_CPU PYTHONHASHSEED=0 OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1"
+)
 _COMMAND = (
-    'set -e; d=$(mktemp -d); trap \'rm -rf "$d"\' EXIT; cd "$d"; tar -xf -; '
+    "set -e; exec 9>/tmp/counting.lock; flock 9; d=/tmp/counting; rm -rf $d /tmp/.ses; mkdir $d; "
+    "trap 'rm -rf /tmp/counting' EXIT; cd $d; tar -xf -; "
     f"{_STEADY} /{COUNTING} counts python3 counted.py >&2; "
     "tar -cf - counts answer.json $(ls outputs.npy 2>/dev/null)"
 )

@@ -50,11 +50,14 @@ class Emulation:
 class EmulatedTarget:
     """Counts instructions on an emulated board.
 
-    The board is the one that `tools/emulated_pi up` left running, or else one that starts with
-    the first file and ends with this process.
+    Attributes:
+        board: Which.
+        running: Its machine. None: the one that `tools/emulated_pi up` left running, or else
+            one that starts with the first file and ends with this process.
     """
 
     board: EmulatedBoard
+    running: Machine | None = None
 
     @property
     def place(self) -> bench.Place:
@@ -82,7 +85,7 @@ class EmulatedTarget:
         with IsolatedModel(path) as model:
             asked = agreement.seeded_inputs(model)
             told = counting.count(
-                _machine(self.board).link,
+                (self.running or _machine(self.board)).link,
                 counting.Request(path=path, kind=kind, runtime=name),
                 asked.tensors,
                 timeout_seconds=protocol.timeout_seconds,

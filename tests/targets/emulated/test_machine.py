@@ -162,7 +162,7 @@ def test_a_32_bit_board_runs_its_runtime(said: Callable[..., str]) -> None:
 
 def test_what_is_missing_here_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(InputError, match="no program qemu-aarch64.*tools/system-packages"):
+    with pytest.raises(InputError, match=r"no program qemu-aarch64.*tools/system-packages"):
         machine.start(find("pi4"), tmp_path / "own")
 
 
