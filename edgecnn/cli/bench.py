@@ -121,6 +121,12 @@ def bench(args: argparse.Namespace) -> Outcome:
 
     Example: edgecnn bench out/* --threads 1,2 --runtime all --out results/
     """
+    rows = _measure(args)
+    code, remark = _judge(rows, require_valid=args.require_valid)
+    return Outcome({"measurements": rows}, lambda: _view(rows, args.out), code, remark)
+
+
+def _measure(args: argparse.Namespace) -> list[Measurement]:
     from edgecnn import targets
     from edgecnn.bench import read_protocol
     from edgecnn.flows.benchmarking import Ways, measure_all
@@ -134,7 +140,7 @@ def bench(args: argparse.Namespace) -> Outcome:
     protocol = read_protocol(seconds=args.seconds, runs=args.runs, per_op=args.per_op)
     paths = model_files(args.files)
     photos = Photos(source=args.data, limit=args.limit) if args.data else None
-    rows = measure_all(
+    return measure_all(
         paths,
         Ways(
             places=places,
@@ -149,8 +155,6 @@ def bench(args: argparse.Namespace) -> Outcome:
         accuracies={path: accuracy_of(path, photos) for path in paths} if photos else None,
         out=args.out,
     )
-    code, remark = _judge(rows, require_valid=args.require_valid)
-    return Outcome({"measurements": rows}, lambda: _view(rows, args.out), code, remark)
 
 
 def _judge(rows: list[Measurement], *, require_valid: bool) -> tuple[int, str]:
