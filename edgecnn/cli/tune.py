@@ -67,7 +67,7 @@ def _search_options(parser: Parser) -> None:
         "--format",
         type=many(one_of("format", "tflite", "onnx")),
         metavar="LIST",
-        help="default: tflite,onnx; tflite for predictions",
+        help="default: those that the runtimes read; tflite for predictions",
     )
     add("--runtime", type=many(str), metavar="LIST", help="default: all that are installed there")
     add(
@@ -129,7 +129,7 @@ def _search(args: argparse.Namespace) -> Search:
         ),
         wanted=Wanted(
             schemes=check_schemes(args.schemes) if args.schemes else SCHEMES,
-            formats=args.format or usual_formats(target),
+            formats=args.format or usual_formats(target, args.runtime),
             calibration=args.calibration,
         ),
         budget=Budget(

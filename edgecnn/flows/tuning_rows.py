@@ -131,9 +131,13 @@ def usual_threads(target: Target) -> tuple[int, ...]:
     return (*powers, cores)
 
 
-def usual_formats(target: Target) -> tuple[Format, ...]:
-    """Return the formats to try: predictions know TFLite files only."""
-    return ("tflite",) if isinstance(target, PredictedTarget) else ("tflite", "onnx")
+def usual_formats(target: Target, runtimes: tuple[str, ...] | None) -> tuple[Format, ...]:
+    """Return the formats to try: those that these runtimes read; predictions know TFLite only."""
+    if isinstance(target, PredictedTarget):
+        return ("tflite",)
+    formats: tuple[Format, ...] = ("tflite", "onnx")
+    some = tuple(f for f in formats if runtimes is None or set(runtimes) & set(bench.RUNTIMES[f]))
+    return some or formats
 
 
 def _measured(

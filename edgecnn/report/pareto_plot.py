@@ -14,6 +14,7 @@ from edgecnn.report.scale import Scale
 _WIDTH, _HEIGHT = 460, 300
 _LEFT, _TOP, _RIGHT, _BOTTOM = 58, 26, 440, 250
 _HEAD, _LINE = 46, 20
+_NEAR = 14.0  # marks that are closer would hide each other's numbers
 _UNITS = {"median": "median latency, ms", "predicted": "predicted latency, ms (nothing ran)",
           "instructions": "instructions of one inference, millions"}  # fmt: skip
 _COLOURS = {
@@ -114,7 +115,9 @@ class _Panel:
             _axes(across, up, self._label),
             _steps(points, across, up, choice),
             marks,
-        )
+            _numbers([(front_at(front, c), across(x), up(100 * c.accuracy.top1))
+                      for c, x in points if front_at(front, c)]),
+        )  # fmt: skip
 
     def _beyond(self, across: Scale, up: Scale) -> Html:
         """Tint what the budget doesn't allow."""
@@ -137,10 +140,10 @@ class _Panel:
 
 def _mark(one: Candidate, x: float, y: float, front: Sequence[Candidate], choice: Choice) -> Html:
     """Draw a row: a circle is TFLite, a square another format; hollow can't be trusted."""
-    place = next((i for i, c in enumerate(front, start=1) if c is one), None)
+    place = front_at(front, one)
     colour = _COLOURS.get(one.row.scheme, "#7d858d")
     classes = " ".join(
-        ["mark", *(["behind"] if place is None else []), *([] if one.counts else ["doubted"])]
+        ["mark", *([] if place else ["behind"]), *([] if one.counts else ["doubted"])]
     )
     ink = {"fill": colour, "class_": classes, "style": None if one.counts else f"stroke:{colour}"}
     shape = (
@@ -152,9 +155,34 @@ def _mark(one: Candidate, x: float, y: float, front: Sequence[Candidate], choice
     parts: list[str] = [tag("title", told), shape]
     if one is choice.winner:
         parts.append(tag("circle", cx=x, cy=y, r=10, class_="winner"))
-    if place is not None:
-        parts.append(tag("text", str(place), x=x + 9, y=y - 8, class_="number"))
     return tag("g", parts)
+
+
+def front_at(front: Sequence[Candidate], one: Candidate) -> int:
+    """Return a row's number in the key; 0 where it is behind the front."""
+    return next((i for i, c in enumerate(front, start=1) if c is one), 0)
+
+
+def _numbers(places: Sequence[tuple[int, float, float]]) -> list[Html]:
+    """Number marks; those that nearly lie on each other share one text."""
+    groups: list[tuple[list[int], float, float]] = []
+    for number, x, y in sorted(places):
+        near = next((g for g in groups if abs(g[1] - x) < _NEAR and abs(g[2] - y) < _NEAR), None)
+        if near is None:
+            groups.append(([number], x, y))
+        else:
+            near[0].append(number)
+    return [
+        tag(
+            "text",
+            ", ".join(map(str, numbers)),
+            x=min(x + 9, _RIGHT),
+            y=y - 8,
+            text_anchor="end" if x + 9 > _RIGHT - 20 else None,
+            class_="number",
+        )
+        for numbers, x, y in groups
+    ]
 
 
 def _steps(
@@ -187,11 +215,12 @@ def _axes(across: Scale, up: Scale, label: str) -> Html:
 def _key(front: Sequence[Candidate], choice: Choice, budget: Budget) -> Html:
     """Name the numbered marks."""
     lines = []
+    unit = " instructions" if cost_name(front) == "instructions" else ""
     for place, one in enumerate(front, start=1):
         y = _HEAD + _HEIGHT + _LINE * place - 4
         colour = _COLOURS.get(one.row.scheme, "#7d858d")
         told = (
-            f"{one.setting}: {units.share(one.accuracy.top1)} right, {cost_text(one)}, "
+            f"{one.setting}: {units.share(one.accuracy.top1)} right, {cost_text(one)}{unit}, "
             f"{units.megabytes(one.memory_mb)}"
         )
         beyond = "; beyond the budget" if overruns(one, budget) else ""

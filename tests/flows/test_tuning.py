@@ -19,7 +19,7 @@ from edgecnn.core.measurement import Measurement
 from edgecnn.flows.tuning import Search, Tuned, refuse_unknown_limits, tune
 from edgecnn.flows.tuning_answers import Judged
 from edgecnn.flows.tuning_files import Wanted, check_schemes, read_checkpoints
-from edgecnn.flows.tuning_rows import Settings, measured, usual_threads
+from edgecnn.flows.tuning_rows import Settings, measured, usual_formats, usual_threads
 from edgecnn.report.pareto import Budget
 
 QUICK = Protocol(seconds=0.02, runs=3, warmup_seconds=0.01, warmup_runs=1, max_seconds=5)
@@ -186,6 +186,21 @@ def test_two_checkpoints_of_one_name_are_refused(checkpoint: Any, tmp_path: Path
 def test_an_unknown_scheme_offers_the_nearest() -> None:
     with pytest.raises(InputError, match="try int8"):
         check_schemes(["int9"])
+
+
+@pytest.mark.parametrize(
+    ("target", "runtimes", "formats"),
+    [
+        ("cpu", None, ("tflite", "onnx")),
+        ("cpu", ("litert",), ("tflite",)),
+        ("cpu", ("onnxruntime",), ("onnx",)),
+        ("predicted:pi4", None, ("tflite",)),
+    ],
+)
+def test_no_format_is_made_that_nothing_reads(
+    target: str, runtimes: tuple[str, ...] | None, formats: tuple[str, ...]
+) -> None:
+    assert usual_formats(targets.parse(target), runtimes) == formats
 
 
 def test_threads_are_tried_up_to_the_cores() -> None:
