@@ -68,10 +68,12 @@ class Board:
     Attributes:
         facts: Each line, as text.
         pythons: Each interpreter, the system's own first.
+        asked: The only interpreter that was looked at; empty where all were.
     """
 
     facts: dict[str, str]
     pythons: tuple[Interpreter, ...]
+    asked: str = ""
 
     def number(self, name: str) -> float | None:
         """Return a fact that is a number."""
@@ -116,7 +118,8 @@ def probe(link: Link, python: str | None = None) -> Board:
     """
     named = f" {shlex.quote(python)}" if python else ""
     done = link.run(f"/bin/sh -s --{named}", input=SCRIPT.encode(), timeout=90)
-    return read(done.stdout.decode(errors="replace"), where=f"ssh:{link.host}")
+    board = read(done.stdout.decode(errors="replace"), where=f"ssh:{link.host}")
+    return dataclasses.replace(board, asked=python or "")
 
 
 def probe_here(python: Path) -> Board:
@@ -129,7 +132,7 @@ def probe_here(python: Path) -> Board:
         errors="replace",
         check=False,
     )
-    return read(done.stdout, where="this machine")
+    return dataclasses.replace(read(done.stdout, where="this machine"), asked=str(python))
 
 
 def read(text: str, *, where: str) -> Board:

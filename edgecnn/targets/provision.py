@@ -57,6 +57,8 @@ def first_python(board: Board, *, where: str) -> Interpreter:
             where=where,
             fix="install a newer system: Raspberry Pi OS has had one since 2021",
         )
+    if board.asked:
+        raise InputError(f"no {board.asked}", where=where, fix="check --python")
     raise InputError("no Python", where=where, fix="sudo apt install python3")
 
 

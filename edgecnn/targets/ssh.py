@@ -65,8 +65,8 @@ class SshTarget:
         host: ``[user@]host``, or a name of the user's ssh configuration.
         name: As it stands in rows; "ssh:" and the host unless given.
         options: More of ssh's own, such as ``-F FILE``.
-        python: The interpreter over there that has numpy and the runtime. None: the first that
-            has them; where none has, they are brought along.
+        python: The interpreter over there. None: the first that has numpy and the runtime. Where
+            it hasn't, they are brought along.
         environment: Variables for whatever measures there.
         keep: Leave what was brought there, for the next time.
         silence_seconds: After so long without a word either end gives the other up.
@@ -153,7 +153,7 @@ class SshTarget:
             link = Link(self.host, options=self.options)
             try:
                 board = probe(link, self.python)
-                python = self.python or provision.first_python(board, where=self.name).path
+                python = provision.first_python(board, where=self.name).path
                 session = Session(
                     link, python, title=self.name, silence_seconds=self.silence_seconds
                 )
@@ -182,8 +182,6 @@ class SshTarget:
         return there.bundles[sha256], kind
 
     def _environment(self, there: _Open, kind: Format, runtime: str | None) -> Environment:
-        if self.python is not None:
-            return Environment(self.python, {})
         key = (provision.family(kind), runtime)
         if key not in there.environments:
             there.environments[key] = provision.ready(

@@ -18,9 +18,9 @@ from edgecnn.targets.ssh import SshTarget
 SHORT = Protocol(seconds=0.05, warmup_seconds=0.0)
 
 
-def there(*pythons: Interpreter, **facts: str) -> Board:
+def there(*pythons: Interpreter, asked: str = "", **facts: str) -> Board:
     usual = {"machine": "aarch64", "libc": "glibc 2.36", "cores": "4"}
-    return Board(facts=usual | facts, pythons=pythons)
+    return Board(facts=usual | facts, pythons=pythons, asked=asked)
 
 
 def python(path: str = "python3", minor: int = 11, **packages: str) -> Interpreter:
@@ -52,6 +52,7 @@ def test_what_an_earlier_run_left_is_taken_where_nothing_is_installed() -> None:
     ("board", "words"),
     [
         (there(), "no Python in x: sudo apt install python3"),
+        (there(asked="/opt/py"), "no /opt/py in x: check --python"),
         (there(python(minor=8)), "no Python 3.9 or newer"),
         (there(python(minor=15)), "Python 3.15, for which the runtime has no package"),
         (there(python(), libc="musl libc (aarch64)"), "a C library other than glibc"),
