@@ -21,6 +21,7 @@ from edgecnn.report.pareto import Budget, Candidate, Choice, choose
 from edgecnn.report.pareto_plot import front_svg
 from edgecnn.targets import board, bundle
 from edgecnn.targets.board import Board
+from edgecnn.targets.bundle import Bundle
 from edgecnn.targets.cells import close
 
 RESULT_FILE = "tune.json"
@@ -132,6 +133,7 @@ def tune(paths: Sequence[Path], search: Search, out: Path) -> Tuned:
     choice = choose(candidates, search.budget)
     drawn = front_svg(candidates, choice, search.budget, best_top1=best_top1)
     files.write_text(out / PLOT_FILE, drawn)
+    packed = _pack(choice.winner, tried, search, out / BUNDLE)
     result = Tuned(
         target=place,
         budget=search.budget,
@@ -139,8 +141,8 @@ def tune(paths: Sequence[Path], search: Search, out: Path) -> Tuned:
         choice=choice,
         best_top1=best_top1,
         plot=out / PLOT_FILE,
-        bundle=_pack(choice.winner, tried, search, out / BUNDLE),
-        notes=(*_failures(some), *rows.notes),
+        bundle=packed.folder if packed else None,
+        notes=(*_failures(some), *rows.notes, *_not_packed(choice.winner, packed)),
         kept=rows.kept,
         seconds=time.perf_counter() - started,
     )
@@ -216,7 +218,7 @@ def _candidates(
 
 def _pack(
     winner: Candidate | None, tried: Sequence[Judged], search: Search, out: Path
-) -> Path | None:
+) -> Bundle | None:
     """Write the winner's bundle in place of an earlier one; without a winner there is none."""
     if winner is None:
         if (out / "model.json").is_file():
@@ -224,7 +226,14 @@ def _pack(
             out.with_name(f"{out.name}.tar.gz").unlink(missing_ok=True)
         return None
     path = next(one.path for one in tried if one.sha256 == winner.row.sha256)
-    return bundle.write(path, _board(winner, search), out, force=True).folder
+    return bundle.write(path, _board(winner, search), out, force=True)
+
+
+def _not_packed(winner: Candidate | None, packed: Bundle | None) -> tuple[str, ...]:
+    """Say where the bundle brings another runtime than the winner was measured with."""
+    if winner is None or packed is None or winner.row.runtime in packed.runtimes:
+        return ()
+    return (f"the bundle brings {packed.runtimes[0]}: install {winner.row.runtime} there yourself",)
 
 
 def _board(winner: Candidate, search: Search) -> Board:

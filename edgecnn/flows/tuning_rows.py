@@ -13,6 +13,7 @@ from pathlib import Path
 
 from edgecnn import bench
 from edgecnn.bench.machine import machine_facts
+from edgecnn.bench.measure import ONLY_ON_REQUEST
 from edgecnn.core import files, progress, schema
 from edgecnn.core.artifact import Format
 from edgecnn.core.errors import InputError, MissingExtra
@@ -113,6 +114,9 @@ def _runtimes(path: Path, settings: Settings) -> tuple[str, ...]:
     if isinstance(settings.target, PredictedTarget):
         known = known[:1]  # published latencies know no other
     asked = settings.runtimes
+    if asked is None and not isinstance(settings.target, CpuTarget):
+        # Boards have what a bundle brings.
+        return tuple(name for name in known if name not in ONLY_ON_REQUEST)
     return known if asked is None else tuple(name for name in known if name in asked)
 
 

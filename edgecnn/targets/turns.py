@@ -12,7 +12,7 @@ import os
 import re
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from edgecnn.core import files, interruption
@@ -23,6 +23,8 @@ THIS_MACHINE = "this machine"
 _REMOTE = "ssh"
 _NOWHERE = "predicted"
 _PAUSE_SECONDS = 0.1
+# A row that is nearly done is not worth a word.
+_SILENT_PAUSES = 20
 
 
 def board_of(target: str) -> str | None:
@@ -60,17 +62,20 @@ def turn(
     with _held(place / f"{name}.lock") as lock:
         # Who waits holds the queue: a run of many rows lets others in between two of its own.
         with _held(place / f"{name}.queue") as queue:
-            if not (_taken(queue) and _taken(lock)):
-                say(f"waiting: another measurement of {board} is running")
-                _wait(queue, pause)
-                _wait(lock, pause)
+            _wait((queue, lock), board, pause)
         yield
 
 
-def _wait(handle: int, pause: Callable[[float], None]) -> None:
-    while not _taken(handle):
-        interruption.check()
-        pause(_PAUSE_SECONDS)
+def _wait(handles: Iterable[int], board: str, pause: Callable[[float], None]) -> None:
+    """Take locks one after the other, with a word to the user where that lasts."""
+    pauses = 0
+    for handle in handles:
+        while not _taken(handle):
+            interruption.check()
+            if pauses == _SILENT_PAUSES:
+                say(f"waiting: another measurement of {board} is running")
+            pauses += 1
+            pause(_PAUSE_SECONDS)
 
 
 @contextlib.contextmanager
