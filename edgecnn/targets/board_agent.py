@@ -12,6 +12,7 @@ import fcntl
 import json
 import os
 import queue
+import re
 import shutil
 import signal
 import subprocess
@@ -150,6 +151,8 @@ class Agent:
 
     def keep(self, request: dict[str, Any]) -> dict[str, Any]:
         """Copy one of the session's folders home, where it stays: whole, or not at all."""
+        if not re.fullmatch(r"\w[\w.-]*", request["name"]):
+            raise ValueError(f"{request['name']!r} is no name of a folder")
         place = KEPT.expanduser() / request["name"]
         partial = place.with_name(f".{place.name}.partial")
         for stale in (partial, place):

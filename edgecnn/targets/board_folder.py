@@ -40,11 +40,12 @@ def private_folder() -> tuple[Path, Any]:
 
 
 def remove_stale(place: Path) -> None:
-    """Remove folders of sessions that no longer live."""
+    """Remove this user's folders of sessions that no longer live."""
     for folder in place.glob(f"{PREFIX}*"):
         with contextlib.suppress(OSError), (folder / ".alive").open("r+") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(folder, ignore_errors=True)
+            if folder.lstat().st_uid == os.getuid():
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def open_lock() -> Any:

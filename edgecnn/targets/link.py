@@ -25,7 +25,7 @@ from edgecnn.targets.link_errors import cut, refusal
 # A Unix socket's path holds 108 bytes, of which ssh takes 17 for a name of its own.
 _LONGEST_FOLDER = 70
 _READY = b"edgecnn-ready"
-# Whoever has nothing to say for 20 s is gone: a board that computes still answers this.
+# Whoever has nothing to say for 30 s is gone: a board that computes still answers this.
 _OPTIONS = {
     "BatchMode": "yes",
     "ClearAllForwardings": "yes",
@@ -37,7 +37,7 @@ _OPTIONS = {
     "PermitLocalCommand": "no",
     "RemoteCommand": "none",
     "RequestTTY": "no",
-    "ServerAliveCountMax": "4",
+    "ServerAliveCountMax": "6",
     "ServerAliveInterval": "5",
 }
 # A name, or an address; two colons make it one of IPv6, one would be a port.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import tempfile
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -177,7 +178,8 @@ class SshTarget:
                 there.session.unpack(made.archive.read_bytes())
             there.bundles[sha256] = name
             if self.keep:
-                kept = there.session.keep(name, path.stem)
+                plain = re.sub(r"[^\w.-]+", "_", path.stem)
+                kept = there.session.keep(name, f"bundle-{plain}")
                 progress.say(f"{self.name}: the bundle stays in {kept}")
         return there.bundles[sha256], kind
 

@@ -140,3 +140,9 @@ def test_two_sessions_do_not_remove_each_others_files(agent: Agent, tmp_path: Pa
     other.close()
     assert agent.folder.exists()
     assert not other.folder.exists()
+
+
+@pytest.mark.parametrize("name", ["..", ".", "", "a/b", "/etc", ".ssh", "a\nb"])
+def test_nothing_is_kept_outside_its_own_folder(agent: Agent, name: str) -> None:
+    agent.send(do="keep", source=".", name=name)
+    assert "is no name of a folder" in agent.answer()["failed"]["text"]

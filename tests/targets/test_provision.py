@@ -95,4 +95,4 @@ def test_a_board_with_a_bare_python_gets_the_runtime_for_the_run_and_keeps_it_on
     assert said == [1, 1, 0]
     kept = {path.name for path in (tmp_path / ".edgecnn").iterdir()}
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    assert kept == {f"site-{version}-tflite", "tiny-int8"}
+    assert kept == {f"site-{version}-tflite", "bundle-tiny-int8"}

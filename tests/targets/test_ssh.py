@@ -276,7 +276,7 @@ def test_what_is_kept_stays_and_serves_the_next_time(
     target.measure(tiny_files / "tiny-int8.tflite", protocol=SHORT)
     target.close()
     assert wait_until(lambda: not left_behind(folder))
-    kept = tmp_path / ".edgecnn" / "tiny-int8"
+    kept = tmp_path / ".edgecnn" / "bundle-tiny-int8"
     words = [sys.executable, kept / "run.py", "bench", "--runs", "1", "--seconds", "0.01"]
     assert subprocess.run(words, check=False).returncode == 0
 
