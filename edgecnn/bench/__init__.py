@@ -3,7 +3,13 @@
 Each row comes from a fresh process that runs `worker.py` and nothing else.
 """
 
-from edgecnn.bench.measure import RUNTIMES, check_options, measure, unmeasured
+from edgecnn.bench.measure import (
+    RUNTIMES,
+    check_options,
+    measure,
+    measure_network,
+    unmeasured,
+)
 from edgecnn.bench.place import Place, ThisMachine, installed
 from edgecnn.bench.protocol import Protocol, read_protocol
 
@@ -15,6 +21,7 @@ __all__ = [
     "check_options",
     "installed",
     "measure",
+    "measure_network",
     "read_protocol",
     "unmeasured",
 ]

@@ -55,6 +55,7 @@ EXTRAS = {
     "tflite-runtime": "tflite-runtime",
     "onnxruntime": "onnx",
     "openvino": "openvino",
+    "tensorflow": "train",
 }
 
 

@@ -27,6 +27,8 @@ RUNTIMES: dict[Format, tuple[str, ...]] = {
 }
 """Runtimes of each format; where none is asked for, the first that is installed."""
 
+_FIRST: dict[str, str] = {kind: names[0] for kind, names in RUNTIMES.items()}
+
 ONLY_ON_REQUEST = frozenset({"openvino"})
 """Runtimes that never stand in for another one."""
 
@@ -84,6 +86,31 @@ def measure(
     return with_operations(row, path, request, place, timeout_seconds=protocol.timeout_seconds)
 
 
+def measure_network(
+    path: Path, *, runtime: str, threads: int, protocol: Protocol, place: Place
+) -> Measurement:
+    """Measure what is no file of a runtime, in a place that knows the program for it.
+
+    It takes pixels 0..255; nothing is planned, and no photo prepared.
+
+    Raises:
+        MissingExtra: what it needs is not installed there.
+        InputError: the program refuses it, or operations were asked for.
+    """
+    if protocol.per_op:
+        raise InputError(
+            "no times of its operations", where=path, fix="export it, and measure that"
+        )
+    request = _request(path, runtime, None, threads, protocol)
+    told = place.run(request, timeout_seconds=protocol.timeout_seconds)
+    answer = check(told, model=path, runtime=runtime)
+    row = unmeasured(
+        path, "no answer", runtime=runtime, threads=threads, protocol=protocol, place=place
+    )
+    row = dataclasses.replace(row, memory_mb=memory.memory_of(answer.memory_mb, arena=None))
+    return _with_answer(row, answer, asked=protocol.delegate)
+
+
 def check_options(*, runtime: str | None, threads: int) -> None:
     """Refuse options that no file could be measured with.
 
@@ -107,8 +134,7 @@ def unmeasured(
     place: Place,
 ) -> Measurement:
     """Make the row of a file that could not be measured: no latency, and the reason."""
-    suffixes: dict[str, Format] = {".onnx": "onnx", ".ort": "ort"}
-    kind = suffixes.get(path.suffix, "tflite")
+    kind = path.suffix[1:] if path.suffix in (".onnx", ".ort", ".keras") else "tflite"
     return Measurement(
         model=path.name,
         sha256=files.sha256(path),
@@ -116,7 +142,7 @@ def unmeasured(
         format=kind,
         scheme="unknown",
         target=place.name,
-        runtime=runtime or RUNTIMES[kind][0],
+        runtime=runtime or _FIRST.get(kind, "tensorflow"),
         runtime_version="unknown",
         delegate="unknown",
         delegated_nodes=None,

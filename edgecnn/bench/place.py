@@ -114,15 +114,12 @@ def installed(python: Path) -> frozenset[str]:
 
 def program_for(request: dict[str, Any]) -> str:
     """Return the module that answers a request; its ``main`` does."""
-    if request.get("ceilings"):
-        return "edgecnn.bench.ceilings"
-    if request.get("per_op"):
-        return "edgecnn.bench.profiler"
-    if request.get("device"):
-        return "edgecnn.bench.gpu"
-    if request["runtime"] == "openvino":
-        return "edgecnn.bench.openvino"
-    return "edgecnn.bench.worker"
+    if "program" in request:  # of another room, for what is no file of a runtime
+        return str(request["program"])
+    for key, name in (("ceilings", "ceilings"), ("per_op", "profiler"), ("device", "gpu")):
+        if request.get(key):
+            return f"edgecnn.bench.{name}"
+    return f"edgecnn.bench.{'openvino' if request['runtime'] == 'openvino' else 'worker'}"
 
 
 def _death(done: subprocess.CompletedProcess[str], request: dict[str, Any]) -> InputError:

@@ -21,7 +21,7 @@ DELEGATES = ("xnnpack", "none", "webgpu", "cuda")
 def bench_options(parser: Parser) -> None:
     """Add the arguments of `bench`."""
     add = parser.add_argument
-    add("files", type=Path, nargs="+", metavar="FILE", help=".tflite, .onnx, .ort files, folders")
+    add("files", type=Path, nargs="+", metavar="FILE", help="files, folders, checkpoints")
     add(
         "--threads",
         type=many(whole(1, 256)),
@@ -129,16 +129,15 @@ def bench(args: argparse.Namespace) -> Outcome:
 def _measure(args: argparse.Namespace) -> list[Measurement]:
     from edgecnn import targets
     from edgecnn.bench import read_protocol
-    from edgecnn.flows.benchmarking import Ways, measure_all
+    from edgecnn.flows.benchmarking import Ways, measurable, measure_all
     from edgecnn.flows.judging import Photos, accuracy_of
-    from edgecnn.flows.opening import model_files
 
     if args.resume and args.out is None:
         raise InputError("nothing to resume", where="--resume", fix="add --out DIR")
     named = args.target or ["cpu"]
     places = [targets.parse(name, python=args.python, keep=args.keep) for name in named]
     protocol = read_protocol(seconds=args.seconds, runs=args.runs, per_op=args.per_op)
-    paths = model_files(args.files)
+    paths = measurable(args.files)
     photos = Photos(source=args.data, limit=args.limit) if args.data else None
     return measure_all(
         paths,

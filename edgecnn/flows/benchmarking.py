@@ -9,8 +9,11 @@ from pathlib import Path
 
 from edgecnn import bench, targets
 from edgecnn.core.artifact import Format
+from edgecnn.core.checkpoint import MODEL_FILE
 from edgecnn.core.errors import InputError
 from edgecnn.core.measurement import Accuracy, Measurement
+from edgecnn.flows.checkpoint_bench import CheckpointTarget, is_checkpoint
+from edgecnn.flows.opening import model_files
 from edgecnn.runtime.metadata import format_of, mapped
 
 ALL = "all"
@@ -61,7 +64,8 @@ def measure_all(
         InputError: as `targets.run_matrix`.
     """
     rows: list[Measurement] = []
-    for runtime, files in _by_runtime(paths, ways):
+    networks = [path for path in paths if path.name == MODEL_FILE]
+    for runtime, files in _by_runtime([path for path in paths if path not in networks], ways):
         for delegate, batch in itertools.product(ways.delegates, ways.batches):
             rows += targets.run_matrix(
                 files,
@@ -74,11 +78,33 @@ def measure_all(
                 cluster=ways.cluster,
                 resume=ways.resume,
             )
+    for path in networks:
+        rows += targets.run_matrix(
+            [path],
+            targets=[CheckpointTarget(place) for place in ways.places],
+            threads=ways.threads,
+            protocol=protocol,
+            accuracies=accuracies,
+            out=out,
+        )
     return rows
+
+
+def measurable(paths: Sequence[Path]) -> list[Path]:
+    """Return the model files among paths, and the networks of checkpoints' folders.
+
+    Raises:
+        InputError: as `model_files`.
+    """
+    networks = [path / MODEL_FILE for path in paths if is_checkpoint(path)]
+    files = [path for path in paths if not is_checkpoint(path)]
+    return [*(model_files(files) if files or not networks else []), *networks]
 
 
 def _by_runtime(paths: Sequence[Path], ways: Ways) -> list[tuple[str | None, list[Path]]]:
     """Return the runtimes, and for each the files that it is to measure."""
+    if not paths:
+        return []
     if ways.runtime != ALL:
         return [(ways.runtime, list(paths))]
     pythons = {place.python for place in ways.places if isinstance(place, targets.CpuTarget)}
