@@ -23,7 +23,8 @@ from edgecnn.targets.doctor_files import (
 from edgecnn.targets.emulated import machine as emulation
 from edgecnn.targets.emulated.boards import find as find_emulated
 from edgecnn.targets.findings import Diagnosis, Finding
-from edgecnn.targets.link import Link, check_host
+from edgecnn.targets.host import check_host
+from edgecnn.targets.link import Link
 from edgecnn.targets.probe import Board, Interpreter, probe, probe_here
 from edgecnn.targets.target import KINDS
 

@@ -9,17 +9,19 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
-import re
 import shlex
 import shutil
+import signal
 import subprocess
 import tempfile
+import threading
 import weakref
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
 from edgecnn.core.errors import InputError
+from edgecnn.targets.host import check_host
 from edgecnn.targets.link_errors import cut, refusal
 
 # A Unix socket's path holds 108 bytes, of which ssh takes 17 for a name of its own.
@@ -40,8 +42,6 @@ _OPTIONS = {
     "ServerAliveCountMax": "6",
     "ServerAliveInterval": "5",
 }
-# A name, or an address; two colons make it one of IPv6, one would be a port.
-_HOST = re.compile(r"([\w.][\w.-]*@)?([\w.][\w.-]*|[\dA-Fa-f]*:[\dA-Fa-f]*:[\w:.%-]*)")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,22 +53,6 @@ class Done:
     stderr: bytes
 
 
-def check_host(host: str) -> str:
-    """Return a host as the user wrote it, ``[user@]host``: nothing that ssh takes for an option.
-
-    Raises:
-        InputError: it's none.
-    """
-    if not _HOST.fullmatch(host):
-        raise InputError(
-            f"{host!r}, which is no [user@]host",
-            where=f"--target ssh:{host}",
-            fix="write it as for ssh, such as ssh:pi@raspberrypi.local; "
-            "a port goes into ~/.ssh/config",
-        )
-    return host
-
-
 class Link:
     """An open connection.
 
@@ -76,12 +60,15 @@ class Link:
         host: As the user wrote it.
     """
 
-    def __init__(self, host: str, *, options: Sequence[str] = ()) -> None:
+    def __init__(
+        self, host: str, *, options: Sequence[str] = (), patience_seconds: float = 60
+    ) -> None:
         """Connect.
 
         Args:
             host: ``[user@]host``, or a name of the user's ssh configuration.
             options: More of ssh's own, such as ``-F FILE``.
+            patience_seconds: A login that runs no command by then has failed.
 
         Raises:
             InputError: no ssh here, no such host, a refused key, an unknown or changed host
@@ -107,7 +94,12 @@ class Link:
                 start_new_session=True,
             )
         self._finalizer = weakref.finalize(self, _end, self._master, folder)
-        self._wait()
+        impatience = threading.Timer(patience_seconds, self._master.kill)
+        impatience.start()
+        try:
+            self._wait()
+        finally:
+            impatience.cancel()
 
     def _wait(self) -> None:
         output = self._master.stdout
@@ -115,7 +107,13 @@ class Link:
         while output is not None and (line := output.readline()):
             if line.strip() == _READY:
                 return
-        self._master.wait()
+        if self._master.wait() == -signal.SIGKILL:
+            self.close()
+            raise InputError(
+                "a login that runs no command",
+                where=f"ssh:{self.host}",
+                fix=f"let ssh {self.host} true come to an end",
+            )
         said = self._errors.read_text(errors="replace")
         self.close()
         raise refusal(self.host, said)

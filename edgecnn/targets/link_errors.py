@@ -36,7 +36,7 @@ _KNOWN = (
     (
         "Could not resolve hostname",
         "no host of this name",
-        "check the name, or use the address; {name}.local works where the board announces itself",
+        "check the name, or use the address; boards of a local network answer to NAME.local",
     ),
     (
         "Connection refused",

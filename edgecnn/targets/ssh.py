@@ -21,7 +21,8 @@ from edgecnn.runtime.metadata import format_of, mapped, read_metadata
 from edgecnn.targets import bundle, provision
 from edgecnn.targets.board_agent import SILENCE_SECONDS
 from edgecnn.targets.cooling import Patience, cool, passing
-from edgecnn.targets.link import Link, check_host
+from edgecnn.targets.host import check_host
+from edgecnn.targets.link import Link
 from edgecnn.targets.probe import Board, probe
 from edgecnn.targets.provision import Environment
 from edgecnn.targets.session import Session

@@ -17,7 +17,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgecnn.core.errors import InputError
-from edgecnn.targets.link import Link, check_host
+from edgecnn.targets.host import check_host
+from edgecnn.targets.link import Link
 from edgecnn.targets.link_errors import refusal
 
 board = pytest.mark.board
@@ -168,6 +169,13 @@ def test_a_talkative_login_script_does_no_harm(serve: Callable[..., Any]) -> Non
     opened = Link("board", options=mine.options)
     assert opened.run("echo 5").stdout == b"Welcome!\n5\n"
     opened.close()
+
+
+@board
+def test_a_login_that_never_comes_to_a_command_is_given_up(serve: Callable[..., Any]) -> None:
+    mine = serve("ForceCommand sleep 30")
+    with pytest.raises(InputError, match="a login that runs no command in ssh:board"):
+        Link("board", options=mine.options, patience_seconds=1.5)
 
 
 def test_without_an_ssh_program_the_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
