@@ -52,7 +52,7 @@ def parse(text: str, *, python: Path | None = None, keep: bool = False) -> Targe
         keep: Leave what goes to a board there, for the next time.
 
     Raises:
-        InputError: no such target, or one that this version can't reach.
+        InputError: no such target.
     """
     kind, _, name = text.partition(":")
     if text in ("cpu", "gpu"):
@@ -66,6 +66,6 @@ def parse(text: str, *, python: Path | None = None, keep: bool = False) -> Targe
         return SshTarget(name, python=str(python) if python else None, keep=keep)
     if kind not in KINDS or kind == "cpu":
         raise errors.unknown("target", text, KINDS, where="--target")
-    raise InputError(
-        f"target {text!r} is not available in this version", where="--target", fix="use cpu"
-    )
+    named = {"gpu": "gpu", "ssh": "ssh:pi@raspberrypi.local"}
+    fix = f"write it as {named.get(kind, f'{kind}:pi4')}"
+    raise InputError(f"target {text!r}", where="--target", fix=fix)

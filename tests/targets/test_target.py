@@ -21,9 +21,9 @@ def test_another_environments_interpreter_can_be_named() -> None:
     )
 
 
-@pytest.mark.parametrize("text", ["gpu"])
-def test_targets_to_come_say_so(text: str) -> None:
-    with pytest.raises(InputError, match="not available in this version"):
+@pytest.mark.parametrize("text", ["ssh:", "ssh", "emulated", "predicted:", "gpu:0"])
+def test_half_a_target_is_refused_with_the_whole(text: str) -> None:
+    with pytest.raises(InputError, match=f"target '{text}' in --target: write it as "):
         targets.parse(text)
 
 
