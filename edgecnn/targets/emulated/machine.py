@@ -165,13 +165,14 @@ def _write_keys(machine: Machine, port: int) -> None:
     public = (ssh / "ssh_host_ed25519_key.pub").read_text("utf-8")
     (folder / "known_hosts").write_text(f"[127.0.0.1]:{port} {public}", encoding="utf-8")
     # SetEnv wins over whatever a client sends: the board's processor is pinned.
+    cpu = machine.board.qemu_cpu
+    variables = f"QEMU_CPU={cpu} LANG=C.UTF-8 {rootless.MARK}={folder}"
     (ssh / "sshd_config").write_text(
         f"ListenAddress 127.0.0.1\nPort {port}\nHostKey /etc/ssh/ssh_host_ed25519_key\n"
         "PidFile none\nUsePAM no\nUseDNS no\nPasswordAuthentication no\n"
         "KbdInteractiveAuthentication no\nPermitRootLogin no\nMaxStartups 50\n"
         f"AuthorizedKeysFile /etc/ssh/authorized_keys\n{rootless.SSHD if _rootless() else ''}"
-        f"SetEnv QEMU_CPU={machine.board.qemu_cpu} LANG=C.UTF-8 {rootless.MARK}={folder}\n"
-        "Subsystem sftp internal-sftp\n",
+        f"AcceptEnv TMPDIR\nSetEnv {variables}\nSubsystem sftp internal-sftp\n",
         encoding="utf-8",
     )
     (folder / "ssh_config").write_text(

@@ -4,7 +4,6 @@ import dataclasses
 import json
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -128,16 +127,20 @@ def edgecnn(*words: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_command_line_counts_compares_and_gates(
-    emulated: Callable[[str], Machine], tiny_files: Path, tmp_path: Path
+    emulated: Callable[[str], Machine],
+    tiny_files: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     emulated("pi4")  # skips where there can be no board
-    before = set(Path(tempfile.gettempdir()).glob("edgecnn-board-*"))
+    (tmp_path / "scratch").mkdir()
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "scratch"))
     file = tiny_files / "tiny-int8.tflite"
     for out in ("first", "second"):
         done = edgecnn("bench", file, "--target", "emulated:pi4", "--out", out, cwd=tmp_path)
         assert done.returncode == 0, done.stderr
         assert "instructions" in done.stdout
-    assert set(Path(tempfile.gettempdir()).glob("edgecnn-board-*")) <= before
+    assert list((tmp_path / "scratch").iterdir()) == []
     gate = ("--gate", "instructions:0.1%")
     same = edgecnn("compare", "first", "second", *gate, cwd=tmp_path)
     assert same.returncode == 0, same.stderr
