@@ -7,7 +7,6 @@ import dataclasses
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -16,13 +15,11 @@ from pathlib import Path
 
 from edgecnn.core import files
 from edgecnn.core.errors import InputError
-from edgecnn.targets.emulated import hardware, rootless
+from edgecnn.targets.emulated import hardware, rootless, server
 from edgecnn.targets.emulated import image as images
 from edgecnn.targets.emulated.boards import EmulatedBoard
-from edgecnn.targets.emulated.program import absent, run
+from edgecnn.targets.emulated.program import absent
 from edgecnn.targets.link import Link
-
-USER = "pi"
 
 _START = Path(__file__).with_name("start.sh")
 _PATIENCE_SECONDS = 30.0
@@ -126,8 +123,10 @@ def start(board: EmulatedBoard, folder: Path, *, home_mb: int = 0, stays: bool =
     try:
         images.unpack(image, machine.root)
         hardware.install(board, machine.root)
-        port = _free_port()
-        _write_keys(machine, port)
+        port = server.free_port()
+        steady = {"QEMU_CPU": board.qemu_cpu, rootless.MARK: str(folder)}
+        more = rootless.SSHD if _rootless() else ""
+        server.write_keys(machine.root, folder, machine.host, port, steady, more=more)
         process = _boot(machine, home_mb=home_mb, stays=stays)
         machine = dataclasses.replace(machine, process=process)
         _await(machine, process, port)
@@ -148,42 +147,6 @@ def staying(board: EmulatedBoard) -> Path:
     return images.folder() / "up" / board.name
 
 
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
-
-
-def _write_keys(machine: Machine, port: int) -> None:
-    """Make keys for this board alone, and both sides' configuration."""
-    folder, ssh = machine.folder, machine.root / "etc/ssh"
-    for path in (ssh / "ssh_host_ed25519_key", folder / "key"):
-        path.unlink(missing_ok=True)
-        run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "emulated", "-f", str(path)])
-    shutil.copy(folder / "key.pub", ssh / "authorized_keys")
-    (ssh / "authorized_keys").chmod(0o644)
-    public = (ssh / "ssh_host_ed25519_key.pub").read_text("utf-8")
-    (folder / "known_hosts").write_text(f"[127.0.0.1]:{port} {public}", encoding="utf-8")
-    # SetEnv wins over whatever a client sends: the board's processor is pinned.
-    cpu = machine.board.qemu_cpu
-    variables = f"QEMU_CPU={cpu} LANG=C.UTF-8 {rootless.MARK}={folder}"
-    (ssh / "sshd_config").write_text(
-        f"ListenAddress 127.0.0.1\nPort {port}\nHostKey /etc/ssh/ssh_host_ed25519_key\n"
-        "PidFile none\nUsePAM no\nUseDNS no\nPasswordAuthentication no\n"
-        "KbdInteractiveAuthentication no\nPermitRootLogin no\nMaxStartups 50\n"
-        f"AuthorizedKeysFile /etc/ssh/authorized_keys\n{rootless.SSHD if _rootless() else ''}"
-        f"AcceptEnv TMPDIR\nSetEnv {variables}\nSubsystem sftp internal-sftp\n",
-        encoding="utf-8",
-    )
-    (folder / "ssh_config").write_text(
-        f"Host {machine.host}\n  HostName 127.0.0.1\n  Port {port}\n  User {USER}\n"
-        f'  IdentityFile "{folder}/key"\n  IdentitiesOnly yes\n  IdentityAgent none\n'
-        f'  UserKnownHostsFile "{folder}/known_hosts"\n  GlobalKnownHostsFile /dev/null\n'
-        "  StrictHostKeyChecking yes\n  BatchMode yes\n  LogLevel ERROR\n",
-        encoding="utf-8",
-    )
-
-
 def _rootless() -> bool:
     return os.geteuid() != 0
 
@@ -199,7 +162,7 @@ def _boot(machine: Machine, *, home_mb: int, stays: bool) -> subprocess.Popen[by
         rootless.adopt(machine.root)
         command = rootless.command(system, machine.root, machine.folder / "pid")
     else:
-        os.chown(machine.root / "home" / USER, 1000, 1000)
+        os.chown(machine.root / "home" / server.USER, 1000, 1000)
         command = [
             *("unshare", "--mount", "--uts", "--pid", "--fork", "--kill-child=KILL"),
             *("sh", str(_START), str(machine.root), str(machine.folder / "pid")),
@@ -226,19 +189,16 @@ def _boot(machine: Machine, *, home_mb: int, stays: bool) -> subprocess.Popen[by
 
 def _await(machine: Machine, process: subprocess.Popen[bytes], port: int) -> None:
     """Wait until the board's SSH server greets."""
-    if not _wait(lambda: process.poll() is not None or _greets(port)) or process.poll() is not None:
+    if (
+        not _wait(lambda: process.poll() is not None or server.greets(port))
+        or process.poll() is not None
+    ):
         said = (machine.folder / "log").read_text("utf-8", errors="replace").strip().splitlines()
         raise InputError(
             f"a board that does not start ({(said or ['no word of it'])[-1][:200]})",
             where=machine.board.target,
             fix="run as root with leave to mount, or install proot and run as a user",
         )
-
-
-def _greets(port: int) -> bool:
-    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 5) as there:
-        return there.recv(4) == b"SSH-"
-    return False
 
 
 def _wait(done: Callable[[], bool]) -> bool:
