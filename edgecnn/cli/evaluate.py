@@ -41,7 +41,7 @@ def add_runtime(parser: Parser) -> None:
     group = parser.add_argument_group("for a file")
     group.add_argument("--labels", type=Path, metavar="FILE", help="names of its classes")
     group.add_argument(
-        "--runtime", metavar="NAME", help="litert, tflite-runtime or onnxruntime (by the format)"
+        "--runtime", metavar="NAME", help="litert, tflite-runtime, onnxruntime or openvino"
     )
     group.add_argument(
         "--threads", type=whole(1, 256), default=1, metavar="N", help="CPU threads (default: 1)"

@@ -311,7 +311,8 @@ class Measurement:
     @property
     def batch(self) -> int:
         """Images of one inference: the latency is that of all of them together."""
-        return int(self.protocol.get("batch") or 1)
+        told = self.protocol.get("batch")
+        return told if isinstance(told, int) and told > 0 else 1
 
     @property
     def variant(self) -> str:
@@ -319,7 +320,8 @@ class Measurement:
 
         Rows that differ in it measure different things.
         """
-        delegate, cores = self.protocol.get("delegate"), self.protocol.get("pin") or ()
+        delegate, told = self.protocol.get("delegate"), self.protocol.get("pin")
+        cores = told if isinstance(told, (list, tuple)) else ()
         words = [
             f"delegate {delegate}" if delegate else "",
             f"batch {self.batch}" if self.batch != 1 else "",

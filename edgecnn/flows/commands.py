@@ -84,6 +84,13 @@ def _bench(rows: Sequence[Measurement], paths: dict[str, str]) -> str:
     threads = ",".join(_distinct(str(row.threads) for row in rows))
     targets = _distinct(row.target for row in rows)
     flags = [word for name in targets if name != "cpu" for word in ("--target", name)]
+    asked = {
+        "--delegate": _distinct(str(row.protocol.get("delegate") or "") for row in rows),
+        "--batch": _distinct(str(row.batch) for row in rows),
+    }
+    for flag, values in asked.items():
+        named = [value for value in values if value]
+        flags += [flag, ",".join(named)] if named not in ([], ["1"]) else []
     return shlex.join(["edgecnn", "bench", *files, "--threads", threads, *flags])
 
 

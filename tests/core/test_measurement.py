@@ -136,3 +136,27 @@ def test_a_latency_without_samples_is_refused() -> None:
 def test_a_row_is_invalid_exactly_with_a_reason(valid: bool, reasons: tuple[str, ...]) -> None:
     with pytest.raises(ValueError, match="contradict"):
         row(valid=valid, invalid_reasons=reasons)
+
+
+@pytest.mark.parametrize(
+    ("protocol", "batch", "variant"),
+    [
+        ({}, 1, ""),  # rows of earlier versions
+        ({"batch": 1, "delegate": None, "pin": []}, 1, ""),
+        ({"batch": 8, "delegate": "none"}, 8, "delegate none, batch 8"),
+        ({"pin": [2, 3]}, 1, "cores 2+3"),
+        ({"batch": "many", "pin": 7, "delegate": ""}, 1, ""),  # somebody else's JSON
+        ({"batch": -4}, 1, ""),
+    ],
+)
+def test_a_row_tells_what_was_asked_beyond_the_defaults(
+    protocol: dict[str, Any], batch: int, variant: str
+) -> None:
+    found = row(protocol=protocol)
+    assert (found.batch, found.variant) == (batch, variant)
+
+
+def test_a_row_of_an_earlier_version_is_read() -> None:
+    data = schema.encode(row())
+    del data["energy_mj"]
+    assert schema.decode(Measurement, data, where="row") == row()

@@ -11,6 +11,7 @@ from edgecnn.core.parity import Parity, ParityRow
 from edgecnn.flows.commands import TRAIN_OPTIONS, commands_behind
 from edgecnn.report import Collected
 from edgecnn.report.collect import ArtifactRow
+from tests.report.samples import measurement
 
 PHOTOS = DataManifest(
     source="/my photos",
@@ -123,3 +124,12 @@ def test_files_compared_with_each_other_name_no_checkpoint() -> None:
 def test_train_has_an_option_for_each_field_that_is_repeated() -> None:
     options = cli.build_parser("train")._option_string_actions
     assert {f"--{name.replace('_', '-')}" for name in TRAIN_OPTIONS} <= set(options)
+
+
+def test_the_way_that_rows_were_measured_is_in_the_command() -> None:
+    rows = [
+        dataclasses.replace(measurement(), protocol=protocol)
+        for protocol in ({}, {"delegate": "none", "batch": 8})
+    ]
+    line = commands_behind(Collected(measurements=tuple(rows)))[-1]
+    assert line.endswith("--threads 1 --delegate none --batch 1,8")
