@@ -18,10 +18,12 @@ Array: TypeAlias = npt.NDArray[Any]
 
 # Values of one tensor of one photo that a histogram counts: enough for its tails over a
 # few photos, and a fraction of the network's own time.
-SAMPLED = 4096
-# Photos that a tensor's mean is over: its standard error is a 16th of the photos' deviation,
-# and the bias that it corrects needs no more.
-AVERAGED = 256
+SAMPLED = 8192
+# So many photos are looked at closely: all their values count for extremes and means. A pass
+# over all values takes a third of the network's own time, and a mean over 256 photos has a
+# standard error of a 16th of their deviation: of further photos fewer values are looked at.
+CLOSELY = 256
+SAMPLED_LATER = 2048
 _RUN = 16
 # Each earlier spread has at least so many times the photos of the one before.
 _SPACING = 1.25
@@ -36,7 +38,7 @@ class Observed:
     """One tensor over all photos so far.
 
     Attributes:
-        spread: Of its values, or of a sample of them where the method counts values.
+        spread: Of its values; where the method counts values, beyond 256 photos of a sample.
         total: Sum over the first 256 photos, float32, the tensor's own shape.
         method: How its range is chosen where nobody says otherwise.
         earlier: The spread after fewer photos: half of them, or up to a fifth less, and more.
@@ -65,7 +67,7 @@ class Observed:
     @property
     def mean(self) -> Array:
         """The mean over up to 256 photos, position by position: float32, the tensor's own shape."""
-        return self.total / np.float32(min(self.photos, AVERAGED))
+        return self.total / np.float32(min(self.photos, CLOSELY))
 
     def range(self, method: Method | None = None) -> tuple[float, float]:
         """Return the range that integers are to stand for; it includes zero.
@@ -81,9 +83,13 @@ class Observed:
         Raises:
             ValueError: a value that is not a number, or infinite.
         """
-        # A pass over all values of a network takes a third of the network's own time.
-        self.spread.add(value if self.spread.histogram is None else sample(value))
-        if self.photos <= AVERAGED:
+        closely = self.photos < CLOSELY
+        values = counted = value
+        if self.spread.histogram is not None:
+            counted = sample(value, SAMPLED if closely else SAMPLED_LATER)
+            values = value if closely else counted
+        self.spread.add(values, counted)
+        if closely:
             self.total += value
         if not self.earlier or self.photos >= _SPACING * self.earlier[-1].photos:
             self.earlier.append(self.spread.copy())
@@ -105,8 +111,8 @@ class Observed:
 class Observer:
     """Keeps spread and mean of named tensors; memory is one copy of each tensor.
 
-    A histogram is kept only where the method needs one. The photos' order makes no
-    difference to any range, but for the rounding of a sum.
+    A histogram is kept only where the method needs one. The order of up to 256 photos makes
+    no difference to any range, but for the rounding of a sum.
 
     Attributes:
         tensors: What was seen of each, by name.

@@ -63,24 +63,27 @@ class Spread:
     photos: int = 0
     histogram: Histogram | None = None
 
-    def add(self, values: Array) -> None:
+    def add(self, values: Array, counted: Array | None = None) -> None:
         """Take in one photo's values.
 
         Args:
-            values: Any shape but an empty one; [n] where a histogram is kept.
+            values: Any shape but an empty one.
+            counted: [n], those of them that a histogram counts. None: all.
 
         Raises:
             ValueError: a value that is not a number, or infinite.
         """
-        low, high = float(values.min()), float(values.max())
-        if not (math.isfinite(low) and math.isfinite(high)):
-            raise ValueError("values that are infinite or not a number")
+        low, high = _extremes(values)
         self.low, self.high = min(self.low, low), max(self.high, high)
         self.lows += low
         self.highs += high
         self.photos += 1
-        if self.histogram is not None:
+        if self.histogram is None:
+            return
+        if counted is None or counted is values:
             self.histogram.add(values, low, high)
+        else:
+            self.histogram.add(counted, *_extremes(counted))
 
     def copy(self) -> Spread:
         """Return one that later photos don't change."""
@@ -183,6 +186,13 @@ _COUNTED: dict[str, Callable[..., tuple[float, float]]] = {
     "mse": _least(squared_error),
     "kl": _least(divergence),
 }
+
+
+def _extremes(values: Array) -> tuple[float, float]:
+    low, high = float(values.min()), float(values.max())
+    if not (math.isfinite(low) and math.isfinite(high)):
+        raise ValueError("values that are infinite or not a number")
+    return low, high
 
 
 def _centres(histogram: Histogram) -> Array:

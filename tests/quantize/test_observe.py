@@ -137,6 +137,17 @@ def test_a_sample_meets_all_channels_alike(shape: tuple[int, int, int]) -> None:
 
 
 def test_a_small_tensor_is_taken_whole_and_a_large_one_in_part() -> None:
-    assert len(sample(np.zeros((1, 7, 7, 80), np.float32))) == 7 * 7 * 80
+    assert len(sample(np.zeros((1, 7, 7, 160), np.float32))) == 7 * 7 * 160
     large = sample(np.zeros((1, 112, 112, 96), np.float32))
     assert 0.9 * SAMPLED < len(large) <= SAMPLED
+
+
+def test_photos_beyond_the_first_256_are_looked_at_less_closely_and_still_widen_a_range() -> None:
+    observer = Observer("mse")
+    for index in range(300):
+        observer.add({"x": np.full((1, 64, 64, 8), 1 + (index >= 280), np.float32)})
+    seen = observer.tensors["x"]
+    assert seen.photos == 300
+    assert seen.high == 2
+    assert seen.range("minmax") == (0, 2)
+    np.testing.assert_allclose(seen.mean, 1)
