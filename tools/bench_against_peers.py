@@ -151,7 +151,9 @@ def repetition(path: Path, args: argparse.Namespace) -> list[bool | None]:
     medians = [row.latency_ms.median for row in rows if row.valid and row.latency_ms]
     spread = max(medians) / min(medians) - 1 if medians else math.nan
     holds = spread <= 0.05 if len(medians) > 1 else None
-    figures = f"{len(medians)} of {len(rows)} rows valid, spread of their medians {spread:.1%}"
+    figures = f"{len(medians)} of {len(rows)} rows valid"
+    if len(medians) > 1:
+        figures += f", spread of their medians {spread:.1%}"
     show(path, "repeated benches", figures, "within 5 %, or invalid", holds)
     return [holds]
 
