@@ -48,7 +48,8 @@ class Agent:
         self._out = os.fdopen(os.dup(1), "w", encoding="utf-8")
         os.dup2(2, 1)
         self._in: Any = sys.stdin.buffer
-        self._speaking, self._ending = threading.Lock(), threading.Lock()
+        # A signal may come while this thread is ending already.
+        self._speaking, self._ending = threading.Lock(), threading.RLock()
         self._heard = time.monotonic()
         self._requests: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
         self._child: subprocess.Popen[bytes] | None = None
@@ -171,17 +172,7 @@ class Agent:
             if request["exclusive"]:
                 stack.enter_context(self._turn())
             kills, began = oom_kills(), time.monotonic()
-            process = subprocess.Popen(
-                request["words"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                cwd=self.folder / request["cwd"],
-                env={**os.environ, **request["environment"]},
-                start_new_session=True,
-            )
-            with self._ending:
-                self._child = process
+            process = self._start(request)
             prefer_to_kill(process.pid)
             samples, stop = [sample(0.0)], threading.Event()
             sampler = threading.Thread(target=keep_sampling, args=(samples, began, stop))
@@ -204,6 +195,19 @@ class Agent:
             "oom_kills": oom_kills() - kills,
             "samples": [*samples, sample(time.monotonic() - began)],
         }
+
+    def _start(self, request: dict[str, Any]) -> subprocess.Popen[bytes]:
+        with self._ending:  # an end in between would leave it running
+            self._child = subprocess.Popen(
+                request["words"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                cwd=self.folder / request["cwd"],
+                env={**os.environ, **request["environment"]},
+                start_new_session=True,
+            )
+            return self._child
 
     @contextlib.contextmanager
     def _turn(self) -> Any:

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import functools
 import importlib.util
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +19,9 @@ _OURS = "edgecnn"
 _NEWER = (", kw_only=True", ", strict=True")
 # Reading JSON strictly needs all schemas; a board only writes it.
 _LEFT_OUT = "from_json"
+# CPython 3.11's ast.parse fails now and then in two threads at once (issue 106905); boards
+# are measured side by side.
+_PARSING = threading.Lock()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,6 +50,12 @@ def single_file(module: str) -> str:
     Raises:
         ValueError: two modules define the same name, or one is imported whole.
     """
+    with _PARSING:
+        return _text_of_module(module)
+
+
+@functools.cache
+def _text_of_module(module: str) -> str:
     return _Inliner().text_of(module)
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import ast
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -55,3 +56,12 @@ def test_what_is_not_used_stays_at_home() -> None:
 def test_what_cannot_be_one_file_is_refused(module: str, what: str) -> None:
     with pytest.raises(ValueError, match=what):
         single_file(module)
+
+
+def test_boards_side_by_side_get_the_same_file() -> None:
+    from edgecnn.targets import inline
+
+    inline._text_of_module.cache_clear()
+    with ThreadPoolExecutor(8) as pool:
+        texts = list(pool.map(single_file, ["edgecnn.targets.on_board"] * 16))
+    assert texts == [TEXT] * 16
