@@ -97,29 +97,33 @@ def resident_mb() -> float:
     there, here = os.pipe()
     child = os.fork()
     if not child:
-        os.write(here, struct.pack("d", memory_mb()["rss"]))
+        # A child has its parent's mappings, but the parent's pages are only in the parent.
+        os.write(here, struct.pack("d", memory_mb(f"/.proc/{os.getppid()}")["rss"]))
         os._exit(0)
     os.waitpid(child, 0)
     (told,) = struct.unpack("d", os.read(there, 8))
     return float(told)
 
 
-def memory_mb() -> dict[str, float]:
+def memory_mb(process: str = "/proc/self") -> dict[str, float]:
     """Return the memory of what is emulated, MB (1e6 bytes), without the emulator's own.
 
     The emulator shows its program's own mappings in ``maps``, and all of the process in
     ``smaps`` and ``status``.
+
+    Args:
+        process: This one, or one with the same mappings.
     """
     own = [range(start, end) for start, end, _ in mappings("/proc/self/maps")]
     starts = [one.start for one in own]
     anonymous, rss, others = 0, 0, 0
-    for start, _, facts in mappings("/proc/self/smaps"):
+    for start, _, facts in mappings(f"{process}/smaps"):
         at = int(np.searchsorted(starts, start, side="right")) - 1
         if at >= 0 and start in own[at]:
             anonymous, rss = anonymous + facts["Anonymous"], rss + facts["Rss"]
         else:
             others += facts["Rss"]
-    status = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+    status = Path(f"{process}/status").read_text(encoding="utf-8").splitlines()
     highest = next(int(line.split()[1]) for line in status if line.startswith("VmHWM"))
     peak = max(rss, highest - others)
     kilobytes = {"rss": rss, "rss_anon": anonymous, "rss_file": rss - anonymous, "rss_peak": peak}
