@@ -95,14 +95,17 @@ def test_closing_leaves_no_process_and_no_file(loopback: Any) -> None:
 
 
 @board
-def test_the_connection_ends_with_the_process_that_opened_it(serve: Callable[..., Any]) -> None:
+def test_the_connection_ends_with_the_process_that_opened_it(
+    serve: Callable[..., Any], tmp_path: Path
+) -> None:
     mine = serve()
     script = (
         "import sys, time\nfrom edgecnn.targets.link import Link\n"
         "link = Link('board', options=sys.argv[1:])\nprint('open', flush=True)\ntime.sleep(60)"
     )
     words = [sys.executable, "-c", script, *mine.options]
-    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}  # a killed process leaves its folder
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=environment) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "open\n"
         assert mine.sessions()

@@ -163,7 +163,7 @@ def test_a_board_that_hears_nothing_more_ends_the_run_by_itself(
 
 
 def test_our_own_end_leaves_nothing_over_there(
-    loopback: Any, tiny_files: Path, folder: Path
+    loopback: Any, tiny_files: Path, folder: Path, tmp_path: Path
 ) -> None:
     script = (
         "import sys\nfrom pathlib import Path\nfrom edgecnn.bench import Protocol\n"
@@ -173,7 +173,9 @@ def test_our_own_end_leaves_nothing_over_there(
     )
     options = (*loopback.options, "-o", f"SetEnv=TMPDIR={folder}")
     words = [sys.executable, "-c", script, str(tiny_files / "tiny-int8.tflite"), *options]
-    with subprocess.Popen(words, stderr=subprocess.DEVNULL) as process:
+    (tmp_path / "here").mkdir()
+    environment = {**os.environ, "TMPDIR": str(tmp_path / "here")}
+    with subprocess.Popen(words, stderr=subprocess.DEVNULL, env=environment) as process:
         assert wait_until(lambda: len(runners(folder)) >= 2)
         process.kill()
     assert wait_until(lambda: not left_behind(folder))
