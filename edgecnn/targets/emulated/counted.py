@@ -53,13 +53,14 @@ def work(request: dict[str, Any], inputs: Any) -> tuple[dict[str, Any], Any]:
         raise
     except Exception as error:
         raise WorkerError("bad_file", f"{error}") from error
-    memory = memory_mb()
-    del memory["rss"]
+    memory = memory_mb(os.getpid())
+    # Under proot the two views can't be matched: then nothing is known.
+    known = memory.pop("rss") > 0
     return {
         "schema": SCHEMA,
         "runtime_version": version(package),
         **model.delegation(),
-        "memory_mb": {**memory, "baseline": baseline},
+        "memory_mb": {**memory, "baseline": baseline} if known else None,
         "machine": machine_facts(),
     }, np.stack(outputs)
 
@@ -98,43 +99,44 @@ def resident_mb() -> float:
     child = os.fork()
     if not child:
         # A child has its parent's mappings, but the parent's pages are only in the parent.
-        os.write(here, struct.pack("d", memory_mb(f"/.proc/{os.getppid()}")["rss"]))
+        os.write(here, struct.pack("d", memory_mb(os.getppid())["rss"]))
         os._exit(0)
     os.waitpid(child, 0)
     (told,) = struct.unpack("d", os.read(there, 8))
     return float(told)
 
 
-def memory_mb(process: str = "/proc/self") -> dict[str, float]:
+def memory_mb(process: int) -> dict[str, float]:
     """Return the memory of what is emulated, MB (1e6 bytes), without the emulator's own.
 
     The emulator shows its program's own mappings in ``maps``, and all of the process in
     ``smaps`` and ``status``.
 
     Args:
-        process: This one, or one with the same mappings.
+        process: The number of this one, or of one with the same mappings.
     """
-    own = [range(start, end) for start, end, _ in mappings("/proc/self/maps")]
+    kernels = Path("/.proc") / str(process)  # without what the board shows instead
+    own = [range(start, end) for start, end, _ in mappings(Path("/proc/self/maps"))]
     starts = [one.start for one in own]
     anonymous, rss, others = 0, 0, 0
-    for start, _, facts in mappings(f"{process}/smaps"):
+    for start, _, facts in mappings(kernels / "smaps"):
         at = int(np.searchsorted(starts, start, side="right")) - 1
         if at >= 0 and start in own[at]:
             anonymous, rss = anonymous + facts["Anonymous"], rss + facts["Rss"]
         else:
             others += facts["Rss"]
-    status = Path(f"{process}/status").read_text(encoding="utf-8").splitlines()
+    status = (kernels / "status").read_text(encoding="utf-8").splitlines()
     highest = next(int(line.split()[1]) for line in status if line.startswith("VmHWM"))
     peak = max(rss, highest - others)
     kilobytes = {"rss": rss, "rss_anon": anonymous, "rss_file": rss - anonymous, "rss_peak": peak}
     return {name: 1024 * value / 1e6 for name, value in kilobytes.items()}
 
 
-def mappings(path: str) -> Iterator[tuple[int, int, dict[str, int]]]:
+def mappings(path: Path) -> Iterator[tuple[int, int, dict[str, int]]]:
     """Yield start, end and the kernel's figures (kB) of each mapping."""
     place: tuple[int, int] | None = None
     facts: dict[str, int] = {}
-    for line in Path(path).read_text(encoding="utf-8").splitlines():
+    for line in path.read_text(encoding="utf-8").splitlines():
         words = line.split()
         if "-" in words[0] and not words[0].endswith(":"):
             if place is not None:
@@ -150,11 +152,12 @@ def mappings(path: str) -> Iterator[tuple[int, int, dict[str, int]]]:
 def main() -> None:
     """Answer the request in this folder."""
     request = json.loads(Path("request.json").read_text(encoding="utf-8"))
+    outputs = np.zeros(0)
     try:
         answer, outputs = work(request, np.load("inputs.npy", allow_pickle=False))
-        np.save("outputs.npy", outputs)
     except WorkerError as error:
         answer = {"schema": SCHEMA, "error": {"kind": error.kind, "text": str(error)[:2000]}}
+    np.save("outputs.npy", outputs)
     Path("answer.json").write_text(json.dumps(answer), encoding="utf-8")
 
 

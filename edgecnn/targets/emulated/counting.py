@@ -34,7 +34,7 @@ _COMMAND = (
     "set -e; exec 9>/tmp/counting.lock; flock 9; d=/tmp/counting; rm -rf $d /tmp/.ses; mkdir $d; "
     "trap 'rm -rf /tmp/counting' EXIT; cd $d; tar -xf -; "
     f"{_STEADY} /{COUNTING} counts python3 counted.py >&2; "
-    "tar -cf - counts answer.json $(ls outputs.npy 2>/dev/null)"
+    "tar -cf - counts answer.json outputs.npy"
 )
 # Emulation and counting make all slower.
 _SLOWER = 20
@@ -70,7 +70,7 @@ class Counted:
     delegate: str
     delegated_nodes: int | None
     total_nodes: int | None
-    memory_mb: dict[str, float]
+    memory_mb: dict[str, float] | None
     machine: dict[str, Any]
 
 

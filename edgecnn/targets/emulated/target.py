@@ -104,7 +104,8 @@ class EmulatedTarget:
             delegate=told.delegate,
             delegated_nodes=told.delegated_nodes,
             total_nodes=told.total_nodes,
-            memory_mb=Memory(**told.memory_mb, arena=memory.arena_mb(path, kind)),
+            memory_mb=told.memory_mb
+            and Memory(**told.memory_mb, arena=memory.arena_mb(path, kind)),
             accuracy=accuracy,
             machine={
                 **told.machine,
