@@ -113,6 +113,9 @@ def bench(args: argparse.Namespace) -> Outcome:
     run, repeats a run that was throttled or disturbed, and leaves nothing there without --keep.
     See `edgecnn doctor` first.
 
+    --target emulated:NAME (pi4, pi5, pi-zero2w, pi3-32bit) starts that board under QEMU: the row
+    has the instructions of one inference, the same in each run, and no latency.
+
     --target predicted:BOARD runs nothing: it predicts a range for a board of `zoo list` from
     published latencies, says how far off such predictions were, and is never valid.
 

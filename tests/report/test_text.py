@@ -33,6 +33,16 @@ def test_measurements_show_latency_memory_and_doubt() -> None:
     assert "no: busy machine" in lines
 
 
+def test_instructions_have_a_column_where_they_were_counted() -> None:
+    counted = dataclasses.replace(
+        measurement(), latency_ms=None, instructions=3_759_889, valid=False, invalid_reasons=("x",)
+    )
+    lines = shown(text.measurement_table([measurement(), counted]))
+    assert "instructions" in lines
+    assert "3,759,889" in lines
+    assert "instructions" not in shown(text.measurement_table([measurement()]))
+
+
 def test_a_row_without_latency_has_dashes() -> None:
     lost = dataclasses.replace(
         measurement(), latency_ms=None, memory_mb=None, valid=False, invalid_reasons=("crashed",)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import dataclasses
-import functools
 import statistics
 import tempfile
 from pathlib import Path
@@ -104,8 +103,7 @@ class EmulatedTarget:
             delegate=told.delegate,
             delegated_nodes=told.delegated_nodes,
             total_nodes=told.total_nodes,
-            memory_mb=told.memory_mb
-            and Memory(**told.memory_mb, arena=memory.arena_mb(path, kind)),
+            memory_mb=_memory(told.memory_mb, memory.arena_mb(path, kind)),
             accuracy=accuracy,
             machine={
                 **told.machine,
@@ -154,6 +152,10 @@ def emulated(name: str) -> EmulatedTarget:
     return EmulatedTarget(find(name))
 
 
+def _memory(process: dict[str, float] | None, arena: float | None) -> Memory | None:
+    return Memory(**process, arena=arena) if process else None
+
+
 def _doubts(found: agreement.Agreement) -> list[str]:
     doubts = []
     if not found.finite:
@@ -166,14 +168,18 @@ def _doubts(found: agreement.Agreement) -> list[str]:
 
 
 def _machine(board: EmulatedBoard) -> Machine:
-    return machine.started(board) or _own_machine(board)
+    """Return a board that runs, started for as long as this process lives where none does.
+
+    It ends with the thread that started it, too: the system tells a child of that.
+    """
+    there = machine.started(board) or _OWN.get(board.name)
+    if there is None or not there.alive:
+        folder = tempfile.TemporaryDirectory(prefix="edgecnn-board-")
+        there = machine.start(board, Path(folder.name) / board.name)
+        _OWN[board.name] = there
+        atexit.register(folder.cleanup)
+        atexit.register(there.stop)
+    return there
 
 
-@functools.cache
-def _own_machine(board: EmulatedBoard) -> Machine:
-    """Start a board for as long as this process lives."""
-    folder = tempfile.TemporaryDirectory(prefix="edgecnn-board-")
-    own = machine.start(board, Path(folder.name) / board.name)
-    atexit.register(folder.cleanup)
-    atexit.register(own.stop)
-    return own
+_OWN: dict[str, Machine] = {}
