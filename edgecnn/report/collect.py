@@ -23,7 +23,7 @@ _OUR_NAMES = frozenset({checkpoint.CARD_FILE, "export.json", "parity.json"})
 _NOT_SHOWN = frozenset(
     {
         *("quantization-plan", "ladder", "layers-against"),
-        *("tuning", "tuning-calibration", "tuning-photos"),
+        *("tuning", "tuning-calibration", "tuning-photos", "bundle"),
     }
 )
 
