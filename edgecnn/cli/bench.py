@@ -165,7 +165,10 @@ def _judge(rows: list[Measurement], *, require_valid: bool) -> tuple[int, str]:
         return InputError.exit_code, f"error: {rows[0].invalid_reasons[0]}"
     if all(row.per_op_reason for row in rows):
         return InputError.exit_code, f"error: {rows[0].per_op_reason}"
-    doubtful = [f"{row.model}: {', '.join(row.invalid_reasons)}" for row in rows if not row.valid]
+    # A count is exact without a latency; a prediction is no measurement.
+    reasons = [row.doubts if row.instructions else row.invalid_reasons for row in rows]
+    pairs = zip(rows, reasons, strict=True)
+    doubtful = [f"{row.model}: {', '.join(why)}" for row, why in pairs if why]
     if require_valid and doubtful:
         return 1, f"check failed: {'; '.join(doubtful)}"
     return 0, ""

@@ -39,9 +39,11 @@ def _panel(row: Measurement, noise: Noise | None) -> Html:
     ran = sorted((op for op in row.per_op if op.ms is not None), key=lambda op: -(op.ms or 0.0))
     setting = f"{row.target}, {row.runtime}, {units.plural(row.threads, 'thread')}"
     layers = _layers(noise)
+    has_roof = any(op.roof_share is not None for op in ran)
     heads = ["Operation", "Share", "Time", *(["Noise", "SQNR"] if noise else []), "MACs"]
+    heads += ["Of the roof"] if has_roof else []
     labels = labels_of({op.name or op.operation: op.operation for op in row.per_op})
-    lines = [_line(op, labels, noise, layers) for op in ran[:_SHOWN]]
+    lines = [_line(op, labels, noise, layers, has_roof=has_roof) for op in ran[:_SHOWN]]
     first, *others = heads
     head = tag("tr", tag("th", first, scope="col", class_="left"),
                [tag("th", name, scope="col") for name in others])  # fmt: skip
@@ -69,6 +71,8 @@ def _line(
     labels: Mapping[str, str],
     noise: Noise | None,
     layers: Mapping[str, LayerNoise],
+    *,
+    has_roof: bool,
 ) -> Html:
     layer = layers.get(layer_of(op.name))
     error = (
@@ -85,6 +89,7 @@ def _line(
         units.milliseconds(op.ms),
         *error,
         units.rough(op.macs) if op.macs else units.NONE,
+        *([units.share(op.roof_share)] if has_roof else []),
     ]
     name = labels[op.name or op.operation]
     kind = op.operation.lower().replace("_", " ")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
+from edgecnn.core.measurement import Measurement
 from edgecnn.report import units
 from edgecnn.report.collect import Collected, Examined
 from edgecnn.report.html import Html, breakable, join, tag
@@ -85,10 +87,32 @@ def _words(rows: Sequence[Row]) -> list[str]:
         )
     if guessed and (told := guessed[0].measurement) and told.prediction:
         lines.append(f"Nothing ran here: {told.prediction.sentence}.")
+    lines += _sensed([row.measurement for row in rows if row.measurement])
     if doubtful:
         rows_of = f"{len(doubtful)} of {units.plural(len(rows), 'row')}"
         lines.append(f"{rows_of} can't be trusted; the table says why.")
     return lines
+
+
+def _sensed(rows: Sequence[Measurement]) -> list[str]:
+    """Say what sensors told through the runs."""
+    samples = [sample for row in rows for sample in _samples(row)]
+    energies = [row.energy_mj / row.batch for row in rows if row.energy_mj is not None]
+    told = [
+        (name, [s[key] for s in samples if isinstance(s.get(key), int | float)], unit)
+        for name, key, unit in (("Heat", "temperature_c", "°C"), ("Clock", "clock_mhz", "MHz"))
+    ]
+    told.append(("Energy of an image, whole processor", energies, "mJ"))
+    return [
+        f"{name}: {min(values):,.5g} to {max(values):,.5g} {unit}."
+        for name, values, unit in told
+        if values
+    ]
+
+
+def _samples(row: Measurement) -> list[Mapping[str, Any]]:
+    told = row.machine.get("sampled")
+    return [one for one in told if isinstance(one, Mapping)] if isinstance(told, list) else []
 
 
 def _named(row: Row) -> str:

@@ -201,6 +201,25 @@ def test_operations_without_an_error_known_have_no_column_for_it() -> None:
     assert "SQNR" not in part.partition("</section>")[0]
 
 
+def test_the_roof_is_a_column_where_it_was_measured() -> None:
+    part = "Where the time of an inference goes"
+    assert "Of the roof" not in page_of(timed()).partition(part)[2]
+    ops = tuple(dataclasses.replace(op, roof_ms=0.25 * op.ms if op.ms else None)
+                for op in timed().per_op)  # fmt: skip
+    told = page_of(dataclasses.replace(timed(), per_op=ops)).partition(part)[2]
+    assert "Of the roof" in told
+    assert "25" in told
+
+
+def test_heat_clock_and_energy_of_the_runs_stand_with_their_target() -> None:
+    samples = [{"s": 0, "temperature_c": 48.0, "clock_mhz": 1500}, {"temperature_c": 61.5}, "?"]
+    row = dataclasses.replace(measurement(), machine={"sampled": samples}, energy_mj=12.0)
+    page = page_of(row)
+    assert "Heat: 48 to 61.5 °C." in page
+    assert "Clock: 1.5e+03" not in page
+    assert "Energy of an image, whole processor: 12 to 12 mJ." in page
+
+
 def test_the_doctor_s_findings_stand_with_their_target(tmp_path: Path) -> None:
     (tmp_path / "doctor.json").write_text(json.dumps(DOCTOR))
     board = dataclasses.replace(measurement(), target="ssh:pi4")
