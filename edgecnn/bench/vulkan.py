@@ -7,7 +7,8 @@ import ctypes.util
 from typing import Any
 
 # VkPhysicalDeviceType, from the Vulkan specification.
-KINDS = ("other", "integrated GPU", "discrete GPU", "virtual GPU", "CPU / software")
+SOFTWARE = "CPU / software"
+KINDS = ("other", "integrated GPU", "discrete GPU", "virtual GPU", SOFTWARE)
 _INSTANCE_CREATE_INFO = 1
 _PROPERTIES_BYTES, _KIND_AT, _NAME_AT = 4096, 16, 20
 _MOST = 16

@@ -24,7 +24,8 @@ def doctor_options(parser: Parser) -> None:
         "--target",
         action="append",
         metavar="TARGET",
-        help="cpu (default), ssh:[USER@]HOST, emulated:NAME, or a device such as pi4; repeatable",
+        help="cpu (default), gpu, ssh:[USER@]HOST, emulated:NAME, or a device such as pi4; "
+        "repeatable",
     )
     add("--python", type=Path, metavar="PATH", help="interpreter that has the runtime, there")
     add("--strict", action="store_true", help="exit 1 when there are warnings")

@@ -20,6 +20,7 @@ from edgecnn.targets.doctor_files import (
     python_findings,
     runtime_findings,
 )
+from edgecnn.targets.doctor_gpu import gpu_findings
 from edgecnn.targets.emulated import machine as emulation
 from edgecnn.targets.emulated.boards import find as find_emulated
 from edgecnn.targets.findings import Diagnosis, Finding
@@ -39,8 +40,8 @@ def examine(target: str, files: Sequence[Path] = (), *, python: Path | None = No
     A board that can't be reached is a finding, too.
 
     Args:
-        target: ``cpu``, ``ssh:[user@]host``, ``emulated:NAME``, ``predicted:NAME`` or a
-            device's name; of the last two the profile alone is looked at.
+        target: ``cpu``, ``gpu``, ``ssh:[user@]host``, ``emulated:NAME``, ``predicted:NAME`` or
+            a device's name; of the last two the profile alone is looked at.
         files: Models.
         python: The interpreter that has the runtime, here or there. None: this one; what is
             found there.
@@ -52,13 +53,15 @@ def examine(target: str, files: Sequence[Path] = (), *, python: Path | None = No
     kind, _, name = target.partition(":")
     if target == "cpu":
         return _of_board(target, probe_here(python or Path(sys.executable)), files, formats)
+    if target == "gpu":
+        return Diagnosis(target, tuple(gpu_findings()))
     if kind == "ssh" and name:
         check_host(name)
         return _over_ssh(target, name, files, formats, python)
     if kind == "emulated" and name:
         return _emulated(target, name, files, formats)
     if kind in KINDS and kind != "predicted":
-        raise unknown("target", target, ["cpu", "ssh:HOST", "emulated:NAME"], where=_WHERE)
+        raise unknown("target", target, ["cpu", "gpu", "ssh:HOST", "emulated:NAME"], where=_WHERE)
     return _by_profile(target, name if kind == "predicted" else target, files, formats)
 
 

@@ -51,7 +51,7 @@ def test_an_unknown_device_or_target_is_refused() -> None:
     with pytest.raises(InputError, match="no device 'pi6'"):
         examine("pi6")
     with pytest.raises(InputError, match="no target"):
-        examine("gpu")
+        examine("ssh")
     with pytest.raises(InputError, match="no such file"):
         examine("pi4", [Path("absent.tflite")])
 
