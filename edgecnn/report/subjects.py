@@ -72,10 +72,10 @@ class Found:
 
     @property
     def doubt(self) -> str:
-        """Why no latency here can be trusted; empty where one can."""
-        if any(run.valid for run in self.runs):
+        """Why no latency here can be trusted; empty where one can, or where none is meant."""
+        if any(not run.doubts for run in self.runs):
             return ""
-        reasons = "; ".join(self.runs[0].invalid_reasons)
+        reasons = "; ".join(self.runs[0].doubts)
         return reasons if len(self.runs) == 1 else f"none of {len(self.runs)} runs valid: {reasons}"
 
 

@@ -55,3 +55,20 @@ def test_json_has_units_verdicts_and_rulings() -> None:
     assert data["gates"][0]["status"] == "passed"
     size = data["rows"][0]["changes"][-1]
     assert (size["metric"], size["unit"], size["verdict"]) == ("size", "B", "same")
+
+
+def test_counts_of_an_emulated_board_are_compared_without_a_word_on_latency() -> None:
+    rows = [
+        dataclasses.replace(
+            measurement(),
+            latency_ms=None,
+            instructions=count,
+            valid=False,
+            invalid_reasons=("emulated: no latency",),
+        )
+        for count in (1_000_000, 900_000)
+    ]
+    found = compare(*(Collected(measurements=(row,)) for row in rows))
+    text = comparison_text.markdown(found, ())
+    assert "better" in text
+    assert "latencies" not in text
