@@ -10,11 +10,12 @@ from edgecnn.bench.measure import (
     measure_network,
     unmeasured,
 )
-from edgecnn.bench.place import Place, ThisMachine, installed
+from edgecnn.bench.place import NoWorker, Place, ThisMachine, installed
 from edgecnn.bench.protocol import Protocol, read_protocol
 
 __all__ = [
     "RUNTIMES",
+    "NoWorker",
     "Place",
     "Protocol",
     "ThisMachine",

@@ -51,6 +51,22 @@ class Place(Protocol):
 
 
 @dataclasses.dataclass(frozen=True)
+class NoWorker:
+    """The place of rows that no worker of this room makes: it only has a name."""
+
+    name: str
+
+    def run(self, request: dict[str, Any], *, timeout_seconds: float) -> dict[str, Any]:
+        """Refuse; see `Place`.
+
+        Raises:
+            InputError: always.
+        """
+        del request, timeout_seconds
+        raise InputError("no worker for that", where=self.name, fix="measure on cpu")
+
+
+@dataclasses.dataclass(frozen=True)
 class ThisMachine:
     """A child process on this machine's CPU.
 

@@ -10,7 +10,6 @@ import math
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -36,22 +35,6 @@ _MAX_FILE_BYTES = 2_000_000_000
 
 
 @dataclasses.dataclass(frozen=True)
-class Nowhere:
-    """The place of a prediction; no worker runs there."""
-
-    name: str
-
-    def run(self, request: dict[str, Any], *, timeout_seconds: float) -> dict[str, Any]:
-        """Refuse; see `bench.Place`.
-
-        Raises:
-            InputError: always.
-        """
-        del request, timeout_seconds
-        raise InputError("nothing runs on a prediction", where=self.name, fix="measure on cpu")
-
-
-@dataclasses.dataclass(frozen=True)
 class PredictedTarget:
     """Predicts what a board would measure with LiteRT, from its profile."""
 
@@ -59,8 +42,8 @@ class PredictedTarget:
 
     @property
     def place(self) -> bench.Place:
-        """Names the board; see `Nowhere`."""
-        return Nowhere(f"predicted:{self.device.name}")
+        """Names the board; see `bench.NoWorker`."""
+        return bench.NoWorker(f"predicted:{self.device.name}")
 
     def measure(
         self,

@@ -9,7 +9,6 @@ import tempfile
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from edgecnn import bench
 from edgecnn.bench import Place, Protocol
@@ -45,16 +44,6 @@ class _Open:
     def close(self) -> None:
         self.session.close()
         self.link.close()
-
-
-@dataclasses.dataclass(frozen=True)
-class _There:
-    """The place in a row; nothing is started through it."""
-
-    name: str
-
-    def run(self, request: dict[str, Any], *, timeout_seconds: float) -> dict[str, Any]:
-        raise NotImplementedError(f"{self.name} runs bundles, not requests")
 
 
 @dataclasses.dataclass(eq=False)
@@ -97,7 +86,7 @@ class SshTarget:
     @property
     def place(self) -> Place:
         """Where the worker runs; its name stands in the rows."""
-        return _There(self.name)
+        return bench.NoWorker(self.name)
 
     def measure(
         self,

@@ -7,7 +7,6 @@ import dataclasses
 import statistics
 import tempfile
 from pathlib import Path
-from typing import Any
 
 from edgecnn import bench
 from edgecnn.bench import memory
@@ -30,22 +29,6 @@ _MIN_AGREEMENT_PCT = 90.0
 
 
 @dataclasses.dataclass(frozen=True)
-class Emulation:
-    """The place of an emulated board; `bench.worker` never runs there: it would tell times."""
-
-    name: str
-
-    def run(self, request: dict[str, Any], *, timeout_seconds: float) -> dict[str, Any]:
-        """Refuse; see `bench.Place`.
-
-        Raises:
-            InputError: always.
-        """
-        del request, timeout_seconds
-        raise InputError("times of an emulated board", where=self.name, fix="measure on cpu")
-
-
-@dataclasses.dataclass(frozen=True)
 class EmulatedTarget:
     """Counts instructions on an emulated board.
 
@@ -60,8 +43,8 @@ class EmulatedTarget:
 
     @property
     def place(self) -> bench.Place:
-        """Names the board; see `Emulation`."""
-        return Emulation(self.board.target)
+        """Names the board; see `bench.NoWorker`."""
+        return bench.NoWorker(self.board.target)
 
     def measure(
         self,
