@@ -88,8 +88,11 @@ def test_it_needs_numpy_its_sibling_and_a_runtime_alone() -> None:
         for alias in item.names
     ]
     named += [item.module or "" for item in ast.walk(tree) if isinstance(item, ast.ImportFrom)]
+    assert {name for name in named if name.startswith("edgecnn")} == {"edgecnn.bench"}
     assert {name.partition(".")[0] for name in named} - set(sys.stdlib_module_names) == {
-        "onnxruntime"
+        "edgecnn",
+        "numpy",
+        "onnxruntime",
     }
 
 
