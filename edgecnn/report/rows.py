@@ -121,6 +121,19 @@ class Row:
         return self.measurement.valid if self.measurement else None
 
     @property
+    def validity(self) -> str:
+        """Whether the row can be trusted, in a word or two: its answers first, then its latency."""
+        if self.checks_failed:
+            return "check failed"
+        if self.measurement is None:
+            return "not measured"
+        if self.valid:
+            return "yes"
+        if self.doubts:
+            return "no"
+        return "prediction" if self.predicted else "counted"
+
+    @property
     def setting(self) -> str:
         """Target, runtime and threads, in words."""
         row = self.measurement

@@ -146,17 +146,16 @@ def _agreement(row: Row) -> Html:
 
 
 def _validity(row: Row) -> Html:
-    """Say whether the row can be trusted: its answers first, then its latency."""
-    if row.checks_failed:
-        return _reasons("check failed", "no", row.checks_failed)
-    if row.measurement is None:
-        return tag("span", "not measured", class_="soft")
-    if row.valid:
-        return tag("span", "yes", class_="yes")
-    if row.doubts:
-        return _reasons("no", "doubtful", row.doubts)
-    kind = "prediction" if row.predicted else "counted"
-    return tag("span", kind, title="; ".join(row.measurement.invalid_reasons), class_="soft")
+    word = row.validity
+    match word:
+        case "check failed":
+            return _reasons(word, "no", row.checks_failed)
+        case "no":
+            return _reasons(word, "doubtful", row.doubts)
+        case "yes":
+            return tag("span", word, class_="yes")
+    reasons = row.measurement.invalid_reasons if row.measurement else ()
+    return tag("span", word, title="; ".join(reasons), class_="soft")
 
 
 def _reasons(word: str, class_: str, reasons: Sequence[str]) -> Html:

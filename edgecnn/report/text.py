@@ -52,9 +52,15 @@ def measurement_table(measurements: Iterable[Measurement]) -> Table:
             *([units.count(row.instructions)] if counted else []),
             units.megabytes(memory.rss_peak if memory else None),
             _with_n(row.accuracy.top1, row.accuracy.n) if row.accuracy else units.NONE,
-            plain_text("yes" if row.valid else f"no: {'; '.join(row.invalid_reasons)}"),
+            plain_text(_worth(row)),
         )
     return table
+
+
+def _worth(row: Measurement) -> str:
+    if row.instructions is not None and not row.doubts:
+        return "counted"
+    return "yes" if row.valid else f"no: {'; '.join(row.invalid_reasons)}"
 
 
 def each_image_lines(measurements: Iterable[Measurement]) -> list[str]:
@@ -221,23 +227,35 @@ def scores_table(scores: Scores) -> Table:
 
 def summary_table(collected: Collected) -> Table:
     """Return what the page's own table shows: all that is known of each file, in one line."""
+    rows = build(collected)
+    targets = {row.measurement.target for row in rows if row.measurement}
+    has_counts = any(row.instructions is not None for row in rows)
+    has_guesses = any(row.predicted for row in rows)
     table = new_table(
         *("file", "scheme", ">size", ">accuracy", ">agreement"),
-        *(">threads", ">median", ">p90", ">memory", "valid"),
+        *(["target"] if len(targets) > 1 else []),
+        *(">threads", ">median", ">p90"),
+        *([">predicted"] if has_guesses else []),
+        *([">instructions"] if has_counts else []),
+        *(">memory", "valid"),
     )
-    for row in build(collected):
+    for row in rows:
         measured = row.measurement
+        guess = measured.predicted_ms if measured else None
         table.add_row(
             plain_text(row.file),
             row.scheme,
             units.bytes_(row.bytes),
             _with_n(row.top1.value, row.top1.n) if row.top1 else units.NONE,
             units.percent(row.agreement.pct if row.agreement else None),
+            *([plain_text(measured.target if measured else "")] if len(targets) > 1 else []),
             str(measured.threads) if measured else units.NONE,
             units.milliseconds(row.median_ms),
             units.milliseconds(row.p90_ms),
+            *([units.milliseconds(guess.mid if guess else None)] if has_guesses else []),
+            *([units.count(row.instructions)] if has_counts else []),
             units.megabytes(row.memory_mb),
-            {True: "yes", False: "no", None: units.NONE}[row.valid],
+            row.validity,
         )
     return table
 

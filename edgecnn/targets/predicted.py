@@ -84,6 +84,7 @@ class PredictedTarget:
             protocol={"method": "roofline", "clock_mhz": self.device.cpu.clock_mhz},
             predicted_ms=PredictedMs(low=middle / factor, mid=middle, high=middle * factor),
             prediction=about,
+            per_op_reason="nothing runs in a prediction" if protocol.per_op else "",
         )
 
     def _check(
@@ -107,7 +108,6 @@ class PredictedTarget:
                 fix=f"give 1 to {self.device.cpu.cores}",
             )
         asked = {
-            "--per-op": protocol.per_op,
             "--delegate": protocol.delegate,
             "--batch": protocol.batch > 1,
             "--pin": protocol.pin,

@@ -22,6 +22,7 @@ from edgecnn.report import Collected, collect, render
 from edgecnn.report.collect import DoctorFinding, Examined
 from edgecnn.report.rows import build
 from edgecnn.report.scaling import memory_bars, memory_parts, thread_scaling
+from edgecnn.report.text import summary_table
 from tests.report.samples import measurement, network
 
 DOCTOR = {
@@ -199,6 +200,15 @@ def test_operations_stand_beside_their_layers_error() -> None:
 def test_operations_without_an_error_known_have_no_column_for_it() -> None:
     part = page_of(timed()).partition("Where the time of an inference goes")[2]
     assert "SQNR" not in part.partition("</section>")[0]
+
+
+def test_the_summary_in_the_terminal_tells_targets_and_kinds_of_figures_apart() -> None:
+    rows = (measurement(), predicted(), counted())
+    table = summary_table(Collected(measurements=rows))
+    names = [str(column.header) for column in table.columns]
+    assert {"target", "predicted", "instructions"} <= set(names)
+    words = {str(cell) for cell in table.columns[-1].cells}
+    assert words == {"yes", "prediction", "counted"}
 
 
 def test_the_roof_is_a_column_where_it_was_measured() -> None:

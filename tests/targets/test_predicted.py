@@ -110,8 +110,11 @@ def test_what_nobody_published_is_not_predicted(tiny_files: Path) -> None:
         board.measure(tiny_files / "tiny-int8.tflite", threads=8)
     with pytest.raises(InputError, match="no published latencies of onnxruntime"):
         board.measure(tiny_files / "tiny-int8.tflite", runtime="onnxruntime")
-    with pytest.raises(InputError, match="nothing runs"):
-        board.measure(tiny_files / "tiny-int8.tflite", protocol=Protocol(per_op=True))
+    with pytest.raises(InputError, match="--batch where nothing runs"):
+        board.measure(tiny_files / "tiny-int8.tflite", protocol=Protocol(batch=2))
+    row = board.measure(tiny_files / "tiny-int8.tflite", protocol=Protocol(per_op=True))
+    assert row.per_op_reason == "nothing runs in a prediction"
+    assert row.predicted_ms
     with pytest.raises(InputError, match="name a board"):
         targets.parse("predicted:generic-arm64").measure(tiny_files / "tiny-int8.tflite")
 
