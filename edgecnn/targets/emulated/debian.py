@@ -11,13 +11,13 @@ import os
 import shutil
 from pathlib import Path
 
+from edgecnn.core.errors import InputError
 from edgecnn.targets.emulated.program import run
 
 RELEASE = "bookworm"
 URL_VARIABLE = "EDGECNN_DEBIAN_URL"
 """Environment variable: another mirror of Debian."""
 
-_URL = "http://deb.debian.org/debian"
 _KEYS = "/usr/share/keyrings/debian-archive-keyring.gpg"
 # Nobody reads them on the board; together they are a third of the system.
 _UNREAD = ("usr/share/doc", "usr/share/man", "usr/share/locale", "usr/share/i18n", "usr/share/info")
@@ -26,8 +26,21 @@ _UID = 1000
 
 
 def source() -> str:
-    """Return the address that Debian is fetched from."""
-    return os.environ.get(URL_VARIABLE) or _URL
+    """Return the mirror of Debian: the variable's, or the one that this machine's apt uses.
+
+    Raises:
+        InputError: neither.
+    """
+    if told := os.environ.get(URL_VARIABLE):
+        return told
+    targets = ["indextargets", "--no-release-info", "--format", "$(REPO_URI)"]
+    listed = run(["apt-get", *targets, "Created-By: Packages"]).split()
+    mirrors = [url.rstrip("/") for url in listed if url.rstrip("/").endswith("/debian")]
+    if not mirrors:
+        raise InputError(
+            "no mirror of Debian", where="this machine's apt", fix=f"name one in {URL_VARIABLE}"
+        )
+    return mirrors[0]
 
 
 def fetch(architecture: str, packages: tuple[str, ...], scratch: Path) -> list[Path]:
