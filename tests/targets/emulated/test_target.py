@@ -137,9 +137,11 @@ def test_the_command_line_counts_compares_and_gates(
     monkeypatch.setenv("TMPDIR", str(tmp_path / "scratch"))
     file = tiny_files / "tiny-int8.tflite"
     for out in ("first", "second"):
-        done = edgecnn("bench", file, "--target", "emulated:pi4", "--out", out, cwd=tmp_path)
+        words = ("--target", "emulated:pi4", "--require-valid", "--out", out)
+        done = edgecnn("bench", file, *words, cwd=tmp_path)
         assert done.returncode == 0, done.stderr
         assert "instructions" in done.stdout
+        assert "counted" in done.stdout
     assert list((tmp_path / "scratch").iterdir()) == []
     gate = ("--gate", "instructions:0.1%")
     same = edgecnn("compare", "first", "second", *gate, cwd=tmp_path)
