@@ -89,7 +89,8 @@ def _reshape(model: Any, source: int, target: int) -> Any:
     graph = model.subgraphs[0]
     shape = schema.TensorT()
     shape.name = name_of(graph.tensors[target]) + "/shape"
-    values = np.asarray(graph.tensors[target].shape, np.int32)
+    # The first size is left open, so that a runtime can take several images at once.
+    values = np.asarray([-1, *graph.tensors[target].shape[1:]], np.int32)
     shape.shape, shape.type = np.asarray(values.shape, np.int32), schema.TensorType.INT32
     give_buffer(model, shape, values)
     operator = new_operator(model, "RESHAPE", source, target)

@@ -44,3 +44,24 @@ def test_an_integer_dense_layer_has_a_scale_a_channel(checkpoint, tmp_path) -> N
     kernel = graph.tensors[dense.inputs[1]]
     assert kernel.shape[:3] == (len(checkpoint.card.classes), 1, 1)
     assert len(kernel.scales) == len(checkpoint.card.classes)
+
+
+def test_an_integer_file_answers_several_images_at_once(checkpoint, pictures, tmp_path) -> None:
+    from ai_edge_litert.interpreter import Interpreter
+
+    from edgecnn.export import Options, export
+
+    (made,) = export(checkpoint, tmp_path, Options(schemes=("int8",), calibration_count=20))
+    images = pictures[:4]
+    together = Interpreter(str(made.path), num_threads=1)
+    entry, leave = together.get_input_details()[0], together.get_output_details()[0]
+    together.resize_tensor_input(entry["index"], images.shape)
+    together.allocate_tensors()
+    together.set_tensor(entry["index"], images)
+    together.invoke()
+    alone = Interpreter(str(made.path), num_threads=1)
+    alone.allocate_tensors()
+    for image, answer in zip(images, together.get_tensor(leave["index"]), strict=True):
+        alone.set_tensor(entry["index"], image[None])
+        alone.invoke()
+        assert np.array_equal(answer, alone.get_tensor(leave["index"])[0])
