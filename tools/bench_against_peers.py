@@ -71,7 +71,8 @@ print(1000 * statistics.median(times))
 
 
 def ours(path: Path, threads: int, seconds: float) -> Measurement:
-    return bench.measure(path, threads=threads, protocol=bench.read_protocol(seconds=seconds))
+    protocol = bench.read_protocol(seconds=seconds)
+    return bench.measure(bench.Job(path, threads=threads, protocol=protocol))
 
 
 def valid_median(path: Path, threads: int, seconds: float) -> float:

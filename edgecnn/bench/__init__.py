@@ -5,7 +5,7 @@ Each row comes from a fresh process that runs `worker.py` and nothing else.
 
 from edgecnn.bench.measure import (
     RUNTIMES,
-    check_options,
+    Job,
     measure,
     measure_network,
     unmeasured,
@@ -15,11 +15,11 @@ from edgecnn.bench.protocol import Protocol, read_protocol
 
 __all__ = [
     "RUNTIMES",
+    "Job",
     "NoWorker",
     "Place",
     "Protocol",
     "ThisMachine",
-    "check_options",
     "installed",
     "measure",
     "measure_network",

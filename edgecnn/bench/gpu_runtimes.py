@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from edgecnn.bench import profiler, worker
+from edgecnn.bench.onnx_trace import read_trace
 from edgecnn.bench.vulkan import vulkan_devices
 
 PROVIDERS = {"cuda": "CUDAExecutionProvider", "webgpu": "WebGpuExecutionProvider"}
@@ -183,7 +184,7 @@ def onnx_delegation(module: Any, model: str, provider: str, feed: Json) -> Json:
         options.profile_file_prefix = str(Path(folder) / "trace")
         session = module.InferenceSession(model, options, providers=[provider])
         session.run(None, feed)
-        events = profiler.read_trace(Path(session.end_profiling()))
+        events = read_trace(Path(session.end_profiling()))
     ran = [event["args"].get("provider") for event in events
            if str(event.get("name")).endswith("_kernel_time") and "args" in event]  # fmt: skip
     if provider not in ran:

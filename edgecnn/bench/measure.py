@@ -37,44 +37,60 @@ MAX_THREADS = 256
 _Stages: TypeAlias = tuple[float | None, float | None]
 
 
-def measure(
-    path: Path,
-    *,
-    runtime: str | None = None,
-    threads: int = 1,
-    protocol: Protocol | None = None,
-    accuracy: Accuracy | None = None,
-    place: Place | None = None,
-) -> Measurement:
-    """Measure one file in a fresh process.
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """What one row measures.
 
-    Args:
+    Attributes:
         path: A ``.tflite`` or ``.onnx`` file, ours or foreign.
         runtime: A name in `RUNTIMES`. None: the format's first that is installed.
         threads: Threads of the runtime.
-        protocol: How long. None: the default, about five seconds.
+        protocol: How long; about five seconds unless given.
         accuracy: What this file reached, if somebody evaluated it; the row carries it.
+
+    Raises:
+        InputError: no such runtime, or a number of threads that makes no sense.
+    """
+
+    path: Path
+    _: dataclasses.KW_ONLY
+    runtime: str | None = None
+    threads: int = 1
+    protocol: Protocol = dataclasses.field(default_factory=Protocol)
+    accuracy: Accuracy | None = None
+
+    def __post_init__(self) -> None:
+        known = [name for names in RUNTIMES.values() for name in names]
+        if self.runtime is not None and self.runtime not in known:
+            raise errors.unknown("runtime", self.runtime, known, where="--runtime")
+        if not 1 <= self.threads <= MAX_THREADS:
+            fix = f"give 1 to {MAX_THREADS}"
+            raise InputError(f"{self.threads} threads", where="--threads", fix=fix)
+
+
+def measure(job: Job, place: Place | None = None) -> Measurement:
+    """Measure one file in a fresh process: ``measure(Job(path, threads=4))``.
+
+    Args:
+        job: What.
         place: Where. None: this machine, this interpreter.
 
     Raises:
         MissingExtra: the runtime is not installed there.
-        InputError: no such runtime, or a file that it refuses or that makes it crash.
+        InputError: a file that the runtime refuses or that makes it crash.
     """
-    check_options(runtime=runtime, threads=threads)
-    protocol, place = protocol or Protocol(), place or ThisMachine()
+    path, protocol, place = job.path, job.protocol, place or ThisMachine()
     metadata = inside.read_metadata(path)
     kind = _format(path)
     planned = memory.arena_mb(path, kind)
-    name, answer = _ask(path, _candidates(path, kind, runtime), metadata, threads, protocol, place)
+    name, answer = _ask(job, _candidates(path, kind, job.runtime), metadata, place)
     before_ms, after_ms = _stages(path, metadata, answer)
-    row = unmeasured(
-        path, "no answer", runtime=name, threads=threads, protocol=protocol, place=place
-    )
+    row = unmeasured(job, "no answer", runtime=name, place=place)
     row = dataclasses.replace(
         row,
         format=kind,
         scheme="unknown" if metadata is None else metadata.scheme,
-        accuracy=accuracy,
+        accuracy=job.accuracy,
         memory_mb=memory.memory_of(answer.memory_mb, arena=planned),
         preprocess_ms=before_ms,
         postprocess_ms=after_ms,
@@ -82,13 +98,11 @@ def measure(
     row = _with_answer(row, answer, asked=protocol.delegate)
     if not protocol.per_op:
         return row
-    request = _request(path, name, metadata, threads, protocol)
+    request = _request(job, name, metadata)
     return with_operations(row, path, request, place, timeout_seconds=protocol.timeout_seconds)
 
 
-def measure_network(
-    path: Path, *, runtime: str, threads: int, protocol: Protocol, place: Place
-) -> Measurement:
+def measure_network(job: Job, *, runtime: str, place: Place) -> Measurement:
     """Measure what is no file of a runtime, in a place that knows the program for it.
 
     It takes pixels 0..255; nothing is planned, and no photo prepared.
@@ -97,43 +111,21 @@ def measure_network(
         MissingExtra: what it needs is not installed there.
         InputError: the program refuses it, or operations were asked for.
     """
-    if protocol.per_op:
+    if job.protocol.per_op:
         raise InputError(
-            "no times of its operations", where=path, fix="export it, and measure that"
+            "no times of its operations", where=job.path, fix="export it, and measure that"
         )
-    request = _request(path, runtime, None, threads, protocol)
-    told = place.run(request, timeout_seconds=protocol.timeout_seconds)
-    answer = check(told, model=path, runtime=runtime)
-    row = unmeasured(
-        path, "no answer", runtime=runtime, threads=threads, protocol=protocol, place=place
-    )
+    request = _request(job, runtime, None)
+    told = place.run(request, timeout_seconds=job.protocol.timeout_seconds)
+    answer = check(told, model=job.path, runtime=runtime)
+    row = unmeasured(job, "no answer", runtime=runtime, place=place)
     row = dataclasses.replace(row, memory_mb=memory.memory_of(answer.memory_mb, arena=None))
-    return _with_answer(row, answer, asked=protocol.delegate)
+    return _with_answer(row, answer, asked=job.protocol.delegate)
 
 
-def check_options(*, runtime: str | None, threads: int) -> None:
-    """Refuse options that no file could be measured with.
-
-    Raises:
-        InputError: no such runtime, or a number of threads that makes no sense.
-    """
-    known = [name for names in RUNTIMES.values() for name in names]
-    if runtime is not None and runtime not in known:
-        raise errors.unknown("runtime", runtime, known, where="--runtime")
-    if not 1 <= threads <= MAX_THREADS:
-        raise InputError(f"{threads} threads", where="--threads", fix=f"give 1 to {MAX_THREADS}")
-
-
-def unmeasured(
-    path: Path,
-    reason: str,
-    *,
-    runtime: str | None,
-    threads: int,
-    protocol: Protocol,
-    place: Place,
-) -> Measurement:
+def unmeasured(job: Job, reason: str, *, place: Place, runtime: str | None = None) -> Measurement:
     """Make the row of a file that could not be measured: no latency, and the reason."""
+    path = job.path
     kind = path.suffix[1:] if path.suffix in (".onnx", ".ort", ".keras") else "tflite"
     return Measurement(
         model=path.name,
@@ -142,19 +134,19 @@ def unmeasured(
         format=kind,
         scheme="unknown",
         target=place.name,
-        runtime=runtime or _FIRST.get(kind, "tensorflow"),
+        runtime=runtime or job.runtime or _FIRST.get(kind, "tensorflow"),
         runtime_version="unknown",
         delegate="unknown",
         delegated_nodes=None,
         total_nodes=None,
-        threads=threads,
+        threads=job.threads,
         latency_ms=None,
         preprocess_ms=None,
         postprocess_ms=None,
         memory_mb=None,
         accuracy=None,
         machine={},
-        protocol={**schema.encode(protocol), "frame_shape": list(stages.FRAME_SHAPE)},
+        protocol={**schema.encode(job.protocol), "frame_shape": list(stages.FRAME_SHAPE)},
         valid=False,
         invalid_reasons=(reason,),
         when=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -203,35 +195,28 @@ def _candidates(path: Path, kind: Format, runtime: str | None) -> tuple[str, ...
 
 
 def _ask(
-    path: Path,
-    candidates: tuple[str, ...],
-    metadata: FileMetadata | None,
-    threads: int,
-    protocol: Protocol,
-    place: Place,
+    job: Job, candidates: tuple[str, ...], metadata: FileMetadata | None, place: Place
 ) -> tuple[str, Answer]:
     """Return the first runtime that is installed, and its answer."""
     absent: list[MissingExtra] = []
     for name in candidates:
-        request = _request(path, name, metadata, threads, protocol)
+        request = _request(job, name, metadata)
         try:
-            answer = place.run(request, timeout_seconds=protocol.timeout_seconds)
-            return name, check(answer, model=path, runtime=name)
+            answer = place.run(request, timeout_seconds=job.protocol.timeout_seconds)
+            return name, check(answer, model=job.path, runtime=name)
         except MissingExtra as error:
             absent.append(error)
     raise absent[0]
 
 
-def _request(
-    path: Path, runtime: str, metadata: FileMetadata | None, threads: int, protocol: Protocol
-) -> dict[str, Any]:
+def _request(job: Job, runtime: str, metadata: FileMetadata | None) -> dict[str, Any]:
     source = metadata and {"scale": metadata.input.scale, "offset": metadata.input.offset}
     return {
-        "model": str(path),
+        "model": str(job.path),
         "runtime": runtime,
-        "threads": threads,
+        "threads": job.threads,
         "input": source,
-        "protocol": dataclasses.asdict(protocol),
+        "protocol": dataclasses.asdict(job.protocol),
     }
 
 

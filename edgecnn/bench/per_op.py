@@ -25,7 +25,7 @@ _RENAMED = re.compile(r"(_nchwc|_token_\d+|_quant|/fused)+$")
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Kernel:
-    """What ran, and how long; see `profiler.Kernel`."""
+    """What ran, and how long; see `kernels.Kernel`."""
 
     kernel: str
     name: str

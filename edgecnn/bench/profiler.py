@@ -6,50 +6,23 @@ needs Python 3.9, numpy and one runtime, and runs where nothing else of ours is 
 
 from __future__ import annotations
 
-import collections
 import ctypes
 import importlib.util
-import json
 import os
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from edgecnn.bench import worker
+from edgecnn.bench.kernels import CUT_US, Kernel, Run, middle, summary, time_both
+from edgecnn.bench.onnx_trace import profile_onnxruntime
 
 SCHEMA = "edgecnn/profiler/1"
-# With tracing on, XNNPACK reads a clock after each kernel: a second gives hundreds of runs.
-MAX_SECONDS = 1.5
-MIN_RUNS = 30
 Json = dict[str, Any]
-
-
-class Kernel(NamedTuple):
-    """One kernel in one run, as the runtime names it.
-
-    Attributes:
-        kernel: What computes, as "Convolution (NHWC, F32) IGEMM" or "QLinearConv".
-        name: Of the node, where the runtime tells one.
-        node: Its place among the file's operations, where the runtime tells it.
-        part: Number of the delegate's part that it belongs to; None outside a delegate.
-    """
-
-    kernel: str
-    name: str
-    node: int | None
-    part: int | None
-
-
-class Run(NamedTuple):
-    """One inference: all of it, and its kernels in order; milliseconds."""
-
-    whole_ms: float
-    kernels: list[tuple[Kernel, float]]
 
 
 def profile(request: Json) -> Json:
@@ -95,121 +68,7 @@ METHODS = {
     "operation outside it, in whole microseconds",
     "onnxruntime": "ONNX Runtime's profiler: kernel time of each node, in whole microseconds",
 }
-# Both cut a duration down to whole microseconds: on average half of one is lost.
-CUT_US = 0.5
 
-
-def summary(runs: list[Run]) -> Json:
-    """Return each kernel's time: over the runs that ran the same kernels in the same order."""
-    orders = collections.Counter(tuple(kernel for kernel, _ in run.kernels) for run in runs)
-    if not orders:
-        raise worker.WorkerError("no_profiler", "the profiler told of no inference")
-    order, count = orders.most_common(1)[0]
-    if not order:
-        raise worker.WorkerError("no_profiler", "the profiler told of no operation")
-    alike = [run for run in runs if tuple(kernel for kernel, _ in run.kernels) == order]
-    return {
-        "runs": count,
-        "inference_ms": middle([run.whole_ms for run in alike]),
-        # Where another process took the core, a kernel waited: what is outside kernels doesn't.
-        "outside_ms": middle([run.whole_ms - sum(ms for _, ms in run.kernels) for run in alike]),
-        "kernels": [
-            {**kernel._asdict(), "ms": middle([run.kernels[at][1] for run in alike])}
-            for at, kernel in enumerate(order)
-        ],
-    }
-
-
-def middle(values: list[float]) -> float:
-    """Return the mean of the middle half: as deaf to outliers as a median, finer than its clock.
-
-    A kernel of two microseconds on a clock of whole ones would be 1, 2 or 3 by the median.
-    """
-    ordered, cut = sorted(values), len(values) // 4
-    kept = ordered[cut : len(ordered) - cut]
-    return sum(kept) / len(kept)
-
-
-def time_both(
-    request: Json, run: Callable[[], Any], traced: Callable[[], Run]
-) -> tuple[list[float], list[Run]]:
-    """Warm up, time without the profiler, then with it."""
-    how = request["protocol"]
-    limits = {"seconds": min(how["seconds"], MAX_SECONDS), "max_seconds": how["max_seconds"]}
-    worker.time_runs(
-        run, seconds=how["warmup_seconds"], runs=how["warmup_runs"], max_seconds=how["max_seconds"]
-    )
-    plain = worker.time_runs(run, runs=min(how["runs"], MIN_RUNS), **limits)
-    runs: list[Run] = []
-    worker.time_runs(lambda: runs.append(traced()), runs=min(how["runs"], MIN_RUNS), **limits)
-    return plain, runs
-
-
-# ------------------------------------------------------------- ONNX Runtime
-
-
-def profile_onnxruntime(request: Json) -> tuple[list[float], list[Run]]:
-    """Run a session that writes a trace, and read it."""
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise worker.WorkerError("no_runtime", f"{type(error).__name__}: {error}") from error
-    plain = worker.load_onnxruntime(onnxruntime, request["model"], request["threads"])
-    values = worker.input_values(plain.input_shape, plain.input_dtype, request["input"])
-    plain.set_input(values)
-    with tempfile.TemporaryDirectory() as folder:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads, options.inter_op_num_threads = request["threads"], 1
-        options.log_severity_level = 3
-        options.enable_profiling = True
-        options.profile_file_prefix = str(Path(folder) / "trace")
-        session = onnxruntime.InferenceSession(
-            request["model"], options, providers=["CPUExecutionProvider"]
-        )
-        feed = {session.get_inputs()[0].name: values}
-        wanted = [session.get_outputs()[0].name]
-        session.run(wanted, feed)
-        times, empty = time_both(
-            request, plain.run, lambda: Run(0.0, session.run(wanted, feed) and [])
-        )
-        runs = list(traced_runs(read_trace(Path(session.end_profiling()))))
-    # The first run of a session prepares its kernels.
-    return times, runs[-len(empty) :]
-
-
-def read_trace(path: Path) -> list[Json]:
-    """Return a trace's events.
-
-    Raises:
-        WorkerError: something else than ONNX Runtime's trace.
-    """
-    try:
-        events = json.loads(path.read_text(encoding="utf-8", errors="replace"))
-    except (ValueError, RecursionError, OSError) as error:
-        raise worker.WorkerError("no_profiler", f"a trace that is not JSON: {error}") from error
-    if not isinstance(events, list) or not all(isinstance(event, dict) for event in events):
-        raise worker.WorkerError("no_profiler", "a trace that is no list of events")
-    return events
-
-
-def traced_runs(events: list[Json]) -> Iterator[Run]:
-    """Yield each inference of a trace; the kernels come before the run that they belong to."""
-    kernels: list[tuple[Kernel, float]] = []
-    for event in events:
-        name, duration = str(event.get("name", "")), event.get("dur")
-        if not isinstance(duration, (int, float)):
-            continue
-        if name == "model_run":
-            yield Run(duration / 1e3, kernels)
-            kernels = []
-        elif event.get("cat") == "Node" and name.endswith("_kernel_time"):
-            given = event.get("args")
-            kind = str(given.get("op_name", "")) if isinstance(given, dict) else ""
-            kernel = Kernel(kind, name[: -len("_kernel_time")], None, None)
-            kernels.append((kernel, (duration + CUT_US) / 1e3))
-
-
-# ------------------------------------------------------------------- LiteRT
 
 # From litert/c/litert_profiler_event.h: an operation, one inside a delegate (in two forms).
 OPERATION, IN_DELEGATE = 1 << 1, (1 << 2, 1 << 3)

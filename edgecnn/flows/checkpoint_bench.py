@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from edgecnn import bench, targets
-from edgecnn.bench import Place
+from edgecnn.bench import Job, Place
 from edgecnn.core import checkpoint as checkpoints
 from edgecnn.core.errors import InputError, MissingExtra
-from edgecnn.core.measurement import Accuracy, Measurement
+from edgecnn.core.measurement import Measurement
 from edgecnn.flows.checkpoint_timing import RUNTIME
 from edgecnn.targets.gpu import GpuPlace
 
@@ -47,32 +47,22 @@ class CheckpointTarget:
         """Where the worker runs."""
         return _Program(self.target.place)
 
-    def measure(
-        self,
-        path: Path,
-        *,
-        runtime: str | None = None,
-        threads: int = 1,
-        protocol: bench.Protocol | None = None,
-        accuracy: Accuracy | None = None,
-    ) -> Measurement:
+    def measure(self, job: Job) -> Measurement:
         """Measure one checkpoint; see `bench.measure`."""
         if not isinstance(self.target.place, (bench.ThisMachine, GpuPlace)):
             raise InputError(
                 f"a checkpoint, which {self.place.name} can't run",
-                where=path.parent,
+                where=job.path.parent,
                 fix="export it, and measure the file",
             )
-        card = checkpoints.read(path.parent).card
-        how: dict[str, Any] = {"runtime": RUNTIME, "threads": threads, "place": self.place}
-        protocol = protocol or bench.Protocol()
+        card = checkpoints.read(job.path.parent).card
         try:
-            row = bench.measure_network(path, protocol=protocol, **how)
+            row = bench.measure_network(job, runtime=RUNTIME, place=self.place)
         except MissingExtra:
             raise
         except InputError as error:
-            row = bench.unmeasured(path, str(error), protocol=protocol, **how)
-        return dataclasses.replace(row, model=card.name, scheme="float32", accuracy=accuracy)
+            row = bench.unmeasured(job, str(error), runtime=RUNTIME, place=self.place)
+        return dataclasses.replace(row, model=card.name, scheme="float32", accuracy=job.accuracy)
 
 
 def is_checkpoint(path: Path) -> bool:

@@ -139,7 +139,7 @@ def _timed_here(float_file: bytes, plan: Plan, file: str) -> Measurement:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / file
         path.write_bytes(quantize(float_file, plan, io="int8").content)
-        return bench.measure(path, protocol=_QUICK)
+        return bench.measure(bench.Job(path, protocol=_QUICK))
 
 
 def prospects(arch: str) -> str | None:

@@ -81,12 +81,12 @@ def measured(some: Sequence[Judged], settings: Settings, out: Path, *, force: bo
     kept = 0
     with progress.bar("measuring", total=len(cells)) as advance:
         for cell in cells:
-            name = str(cell.runtime)
-            advance(0, note=f"{cell.path.name}, {name}, {cell.threads} threads")
-            earlier = None if force else _earlier(cell, settings.protocol, out)
+            name = str(cell.job.runtime)
+            advance(0, note=f"{cell.job.path.name}, {name}, {cell.job.threads} threads")
+            earlier = None if force else _earlier(cell, out)
             kept += earlier is not None
             if name not in absent:
-                row = earlier or _measured(cell, settings.protocol, absent, out)
+                row = earlier or _measured(cell, absent, out)
                 rows += [] if row is None else [row]
             advance(1)
     if not rows:
@@ -104,8 +104,14 @@ def _cells(some: Sequence[Judged], settings: Settings) -> Iterator[Cell]:
     for one in some:
         for runtime in _runtimes(one.path, settings):
             for count in counts:
-                bench.check_options(runtime=runtime, threads=count)
-                yield Cell(one.path, settings.target, count, runtime, one.accuracy)
+                job = bench.Job(
+                    one.path,
+                    runtime=runtime,
+                    threads=count,
+                    protocol=settings.protocol,
+                    accuracy=one.accuracy,
+                )
+                yield Cell(job, settings.target)
 
 
 def _runtimes(path: Path, settings: Settings) -> tuple[str, ...]:
@@ -144,20 +150,18 @@ def usual_formats(target: Target, runtimes: tuple[str, ...] | None) -> tuple[For
     return some or formats
 
 
-def _measured(
-    cell: Cell, protocol: bench.Protocol, absent: dict[str, str], out: Path
-) -> Measurement | None:
+def _measured(cell: Cell, absent: dict[str, str], out: Path) -> Measurement | None:
     """Measure a row, and once more where the machine was busy; the better one is kept.
 
     None where the runtime is absent, which is noted.
     """
     try:
-        row = measure_cell(cell, protocol)
+        row = measure_cell(cell)
         if row.latency_ms is not None and not row.valid:
-            again = measure_cell(cell, protocol)
+            again = measure_cell(cell)
             row = again if again.valid or _median(again) < _median(row) else row
     except MissingExtra as error:
-        absent[str(cell.runtime)] = error.fix
+        absent[str(cell.job.runtime)] = error.fix
         return None
     save(row, out)
     return row
@@ -167,29 +171,29 @@ def _median(row: Measurement) -> float:
     return row.latency_ms.median if row.latency_ms else math.inf
 
 
-def _earlier(cell: Cell, protocol: bench.Protocol, out: Path) -> Measurement | None:
+def _earlier(cell: Cell, out: Path) -> Measurement | None:
     """Return the row that an earlier run kept of the same bytes, protocol and machine.
 
     One that isn't valid is measured again: the machine may be quieter now. A prediction
     is quicker made than looked up.
     """
-    target = cell.target.place.name
-    path = out / row_name(cell.path.name, target, str(cell.runtime), cell.threads)
+    job, target = cell.job, cell.target.place.name
+    path = out / row_name(job.path.name, target, str(job.runtime), job.threads)
     try:
         row = schema.read(Measurement, path)
     except InputError:
         return None
-    wanted = schema.encode(dataclasses.asdict(protocol))
+    wanted = schema.encode(dataclasses.asdict(job.protocol))
     timed = {name: row.protocol.get(name) for name in wanted} == wanted
     same = (
         not row.doubts
         and row.predicted_ms is None
-        and row.sha256 == files.sha256(cell.path)
-        and (row.target, row.runtime, row.threads) == (target, cell.runtime, cell.threads)
+        and row.sha256 == files.sha256(job.path)
+        and (row.target, row.runtime, row.threads) == (target, job.runtime, job.threads)
         and (timed or row.instructions is not None)  # a count doesn't depend on how long
         and _same_machine(row, cell.target)
     )
-    return dataclasses.replace(row, accuracy=cell.accuracy) if same else None
+    return dataclasses.replace(row, accuracy=job.accuracy) if same else None
 
 
 def _same_machine(row: Measurement, target: Target) -> bool:

@@ -1,34 +1,23 @@
-"""One row to measure: a file on a target with some threads, when it is the board's turn."""
+"""One row to measure: a job on a target, when it is the board's turn."""
 
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
 
 from edgecnn import bench
+from edgecnn.bench import Job
 from edgecnn.core.errors import InputError, MissingExtra
-from edgecnn.core.measurement import Accuracy, Measurement
+from edgecnn.core.measurement import Measurement
 from edgecnn.targets.target import Target
 from edgecnn.targets.turns import THIS_MACHINE, board_of, turn
 
 
 @dataclasses.dataclass(frozen=True)
 class Cell:
-    """What one row measures.
+    """What one row measures, and where."""
 
-    Attributes:
-        path: The file.
-        target: Where.
-        threads: Of the runtime.
-        runtime: None: the format's own.
-        accuracy: What the file reached on photos, if anybody judged it; goes into the row.
-    """
-
-    path: Path
+    job: Job
     target: Target
-    threads: int
-    runtime: str | None = None
-    accuracy: Accuracy | None = None
 
     @property
     def board(self) -> str:
@@ -36,7 +25,7 @@ class Cell:
         return board_of(self.target.place.name) or THIS_MACHINE
 
 
-def measure_cell(cell: Cell, protocol: bench.Protocol) -> Measurement:
+def measure_cell(cell: Cell) -> Measurement:
     """Measure one row when it is its board's turn; what fails becomes a row that says why.
 
     Raises:
@@ -44,29 +33,16 @@ def measure_cell(cell: Cell, protocol: bench.Protocol) -> Measurement:
     """
     try:
         with turn(cell.target.place.name):
-            return cell.target.measure(
-                cell.path,
-                runtime=cell.runtime,
-                threads=cell.threads,
-                protocol=protocol,
-                accuracy=cell.accuracy,
-            )
+            return cell.target.measure(cell.job)
     except MissingExtra:
         raise
     except InputError as error:
-        return failed(cell, error, protocol)
+        return failed(cell, error)
 
 
-def failed(cell: Cell, error: InputError, protocol: bench.Protocol) -> Measurement:
+def failed(cell: Cell, error: InputError) -> Measurement:
     """Make the row of what could not be measured."""
-    return bench.unmeasured(
-        cell.path,
-        str(error),
-        runtime=cell.runtime,
-        threads=cell.threads,
-        protocol=protocol,
-        place=cell.target.place,
-    )
+    return bench.unmeasured(cell.job, str(error), place=cell.target.place)
 
 
 def close(target: Target) -> None:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from edgecnn import bench
+from edgecnn.bench import Job
 from edgecnn.core import schema
 from edgecnn.core.errors import InputError, MissingExtra
 from edgecnn.core.measurement import Measurement
@@ -33,24 +33,19 @@ class Order:
 
     Attributes:
         open_target: Makes the target anew: an open connection doesn't travel.
-        name: Of the file.
-        content: Its bytes; each order brings them, since what a worker keeps dies with it.
+        job: What to measure; the file isn't there yet.
+        content: The file's bytes; each order brings them, since what a worker keeps dies with it.
         board: Whose lock is held.
     """
 
     open_target: Callable[[], Any]
-    name: str
+    job: Job
     content: bytes
     board: str
-    threads: int
-    runtime: str | None
-    accuracy: Any
-    protocol: bench.Protocol
 
 
 def measure_on_cluster(
     cells: Sequence[Cell],
-    protocol: bench.Protocol,
     address: str,
     finished: Callable[[int, Measurement], None],
 ) -> None:
@@ -58,7 +53,6 @@ def measure_on_cluster(
 
     Args:
         cells: What to measure.
-        protocol: How.
         address: Of the scheduler, such as tcp://10.0.0.1:8786.
         finished: Gets each row with its cell's index, as soon as it is there.
 
@@ -76,7 +70,7 @@ def measure_on_cluster(
 
         def submit(queue: deque[int]) -> Any:
             index = queue.popleft()
-            order = _order(cells[index], protocol)
+            order = _order(cells[index])
             task = client.submit(_measured, order, pure=False, retries=0)
             running[task] = index
             return task
@@ -84,7 +78,7 @@ def measure_on_cluster(
         tasks = as_completed([submit(queue) for queue in boards.values()])
         for task in tasks:
             index = running.pop(task)
-            finished(index, _row(task, cells[index], protocol))
+            finished(index, _row(task, cells[index]))
             if queue := boards[cells[index].board]:
                 tasks.add(submit(queue))
 
@@ -117,19 +111,15 @@ def _client(address: str) -> Iterator[tuple[Any, Any]]:
         yield client, functools.partial(distributed.as_completed, loop=client.loop)
 
 
-def _order(cell: Cell, protocol: bench.Protocol) -> Order:
+def _order(cell: Cell) -> Order:
     target: Any = cell.target
     kind: Callable[..., Any] = type(target)
     fields = {f.name: getattr(target, f.name) for f in dataclasses.fields(target) if f.init}
     return Order(
         open_target=functools.partial(kind, **fields),
-        name=cell.path.name,
-        content=cell.path.read_bytes(),
+        job=cell.job,
+        content=cell.job.path.read_bytes(),
         board=cell.board,
-        threads=cell.threads,
-        runtime=cell.runtime,
-        accuracy=cell.accuracy,
-        protocol=protocol,
     )
 
 
@@ -138,19 +128,19 @@ def _measured(order: Order) -> str:
     import distributed
 
     with tempfile.TemporaryDirectory() as folder, distributed.Lock(f"edgecnn {order.board}"):
-        path = Path(folder) / order.name
+        path = Path(folder) / order.job.path.name
         path.write_bytes(order.content)
         target = order.open_target()
-        cell = Cell(path, target, order.threads, order.runtime, order.accuracy)
+        cell = Cell(dataclasses.replace(order.job, path=path), target)
         try:
-            return schema.dumps(measure_cell(cell, order.protocol))
+            return schema.dumps(measure_cell(cell))
         except MissingExtra as error:
-            return schema.dumps(failed(cell, error, order.protocol))
+            return schema.dumps(failed(cell, error))
         finally:
             close(target)
 
 
-def _row(task: Any, cell: Cell, protocol: bench.Protocol) -> Measurement:
+def _row(task: Any, cell: Cell) -> Measurement:
     """Return a task's row; a task that failed by itself is a row that says why."""
     try:
         return schema.loads(Measurement, task.result(), where=_WHERE)
@@ -160,4 +150,4 @@ def _row(task: Any, cell: Cell, protocol: bench.Protocol) -> Measurement:
             where=_WHERE,
             fix="look at its log",
         )
-        return failed(cell, told, protocol)
+        return failed(cell, told)

@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 from edgecnn import bench
-from edgecnn.bench import Place, Protocol
-from edgecnn.core.measurement import Accuracy, Measurement
+from edgecnn.bench import Job, Place
+from edgecnn.core.measurement import Measurement
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,21 +26,6 @@ class CpuTarget:
         """Where the worker runs."""
         return bench.ThisMachine(self.python)
 
-    def measure(
-        self,
-        path: Path,
-        *,
-        runtime: str | None = None,
-        threads: int = 1,
-        protocol: Protocol | None = None,
-        accuracy: Accuracy | None = None,
-    ) -> Measurement:
+    def measure(self, job: Job) -> Measurement:
         """Measure one file; see `bench.measure`."""
-        return bench.measure(
-            path,
-            runtime=runtime,
-            threads=threads,
-            protocol=protocol,
-            accuracy=accuracy,
-            place=self.place,
-        )
+        return bench.measure(job, self.place)

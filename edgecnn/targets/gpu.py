@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from edgecnn import bench
-from edgecnn.bench import Place, Protocol
+from edgecnn.bench import Job, Place
 from edgecnn.bench.answer import check_error
 from edgecnn.core.errors import InputError
-from edgecnn.core.measurement import Accuracy, Measurement
+from edgecnn.core.measurement import Measurement
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,21 +52,6 @@ class GpuTarget:
         """Where the worker runs."""
         return GpuPlace(self.python)
 
-    def measure(
-        self,
-        path: Path,
-        *,
-        runtime: str | None = None,
-        threads: int = 1,
-        protocol: Protocol | None = None,
-        accuracy: Accuracy | None = None,
-    ) -> Measurement:
+    def measure(self, job: Job) -> Measurement:
         """Measure one file; see `bench.measure`."""
-        return bench.measure(
-            path,
-            runtime=runtime,
-            threads=threads,
-            protocol=protocol,
-            accuracy=accuracy,
-            place=self.place,
-        )
+        return bench.measure(job, self.place)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from pathlib import Path
 
-from edgecnn import bench
+from edgecnn.bench import Job, Protocol
 from edgecnn.core import progress, schema
 from edgecnn.core.errors import InputError, MissingExtra
 from edgecnn.core.files import write_text
@@ -28,7 +28,7 @@ def run_matrix(  # noqa: PLR0913 - each is an option of `edgecnn bench`
     targets: Sequence[Target] = (CpuTarget(),),
     threads: Sequence[int] = (1,),
     runtime: str | None = None,
-    protocol: bench.Protocol | None = None,
+    protocol: Protocol | None = None,
     accuracies: Mapping[Path, Accuracy] | None = None,
     out: Path | None = None,
     cluster: str | None = None,
@@ -58,25 +58,32 @@ def run_matrix(  # noqa: PLR0913 - each is an option of `edgecnn bench`
         InputError: no such file, two files that would share a row's name, bad options, or no
             such cluster.
     """
-    _check(files, threads, runtime)
+    _check(files)
     known = accuracies or {}
     cells = [
-        Cell(path, target, count, runtime, known.get(path))
+        Cell(
+            Job(
+                path,
+                runtime=runtime,
+                threads=count,
+                protocol=protocol or Protocol(),
+                accuracy=known.get(path),
+            ),
+            target,
+        )
         for path, target, count in itertools.product(
             dict.fromkeys(files), targets, dict.fromkeys(threads)
         )
     ]
-    protocol = protocol or bench.Protocol()
-    rows = earlier(out, cells, protocol) if out is not None and resume else {}
+    rows = earlier(out, cells) if out is not None and resume else {}
     left = [index for index in range(len(cells)) if index not in rows]
-    rows |= _measured([cells[index] for index in left], left, protocol, out=out, cluster=cluster)
+    rows |= _measured([cells[index] for index in left], left, out=out, cluster=cluster)
     return [rows[index] for index in range(len(cells))]
 
 
 def _measured(
     cells: Sequence[Cell],
     indices: Sequence[int],
-    protocol: bench.Protocol,
     *,
     out: Path | None,
     cluster: str | None,
@@ -86,7 +93,8 @@ def _measured(
     with progress.bar("measuring", total=len(cells)) as advance:
 
         def begun(cell: Cell) -> None:
-            words = (cell.path.name, cell.target.place.name, f"{cell.threads} threads")
+            job = cell.job
+            words = (job.path.name, cell.target.place.name, f"{job.threads} threads")
             advance(0, note=", ".join(words))
 
         def finished(place: int, row: Measurement) -> None:
@@ -97,9 +105,9 @@ def _measured(
 
         try:
             if cluster is None:
-                _by_board(cells, protocol, begun, finished)
+                _by_board(cells, begun, finished)
             else:
-                measure_on_cluster(cells, protocol, cluster, finished)
+                measure_on_cluster(cells, cluster, finished)
         finally:
             _let_go(cells)
     return rows
@@ -112,7 +120,6 @@ def _let_go(cells: Sequence[Cell]) -> None:
 
 def _by_board(
     cells: Sequence[Cell],
-    protocol: bench.Protocol,
     begun: Callable[[Cell], None],
     finished: Callable[[int, Measurement], None],
 ) -> None:
@@ -128,9 +135,9 @@ def _by_board(
                 return
             begun(cells[index])
             try:
-                row = measure_cell(cells[index], protocol)
+                row = measure_cell(cells[index])
             except MissingExtra as error:
-                row = failed(cells[index], error, protocol)
+                row = failed(cells[index], error)
             finished(index, row)
 
     if len(boards) < 2:
@@ -151,7 +158,7 @@ def _by_board(
             _let_go(cells)  # a board that is waited for, too
 
 
-def _check(files: Sequence[Path], threads: Sequence[int], runtime: str | None) -> None:
+def _check(files: Sequence[Path]) -> None:
     by_name: dict[str, Path] = {}
     for path in files:
         if not path.is_file():
@@ -160,8 +167,6 @@ def _check(files: Sequence[Path], threads: Sequence[int], runtime: str | None) -
             raise InputError(
                 f"the same name as {by_name[path.name]}", where=path, fix="rename one of them"
             )
-    for count in threads:
-        bench.check_options(runtime=runtime, threads=count)
 
 
 def save(row: Measurement, folder: Path) -> Path:

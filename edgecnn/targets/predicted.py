@@ -14,12 +14,13 @@ from pathlib import Path
 import numpy as np
 
 from edgecnn import bench
+from edgecnn.bench import Job
 from edgecnn.bench.roofline import Load
 from edgecnn.bench.work import Work, work_of
 from edgecnn.core import files
 from edgecnn.core.device import Device, devices, find_device
 from edgecnn.core.errors import InputError
-from edgecnn.core.measurement import Accuracy, Measurement, PredictedMs, Prediction
+from edgecnn.core.measurement import Measurement, PredictedMs, Prediction
 from edgecnn.runtime import arena, tflite
 from edgecnn.runtime.metadata import format_of, mapped, read_metadata
 from edgecnn.runtime.tflite import Graph
@@ -45,55 +46,37 @@ class PredictedTarget:
         """Names the board; see `bench.NoWorker`."""
         return bench.NoWorker(f"predicted:{self.device.name}")
 
-    def measure(
-        self,
-        path: Path,
-        *,
-        runtime: str | None = None,
-        threads: int = 1,
-        protocol: bench.Protocol | None = None,
-        accuracy: Accuracy | None = None,
-    ) -> Measurement:
+    def measure(self, job: Job) -> Measurement:
         """Predict one file; arena and size are exact.
 
         Raises:
             InputError: no TFLite file, or one whose operations nobody published latencies of.
         """
-        protocol = protocol or bench.Protocol()
-        self._check(path, runtime, threads, protocol)
-        graph = _read(path)
+        self._check(job)
+        graph = _read(job.path)
         calibration = read_calibration()
-        middle = _middle_ms(work_of(graph), self.device, threads, calibration)
+        middle = _middle_ms(work_of(graph), self.device, job.threads, calibration)
         factor = _range_factor(calibration, self.device)
         about = _about(calibration, arena.planned_arena_bytes(graph) / 1e6)
-        metadata = read_metadata(path)
-        row = bench.unmeasured(
-            path,
-            about.sentence,
-            runtime=_RUNTIME,
-            threads=threads,
-            protocol=protocol,
-            place=self.place,
-        )
+        metadata = read_metadata(job.path)
+        row = bench.unmeasured(job, about.sentence, runtime=_RUNTIME, place=self.place)
         return dataclasses.replace(
             row,
             scheme="unknown" if metadata is None else metadata.scheme,
             runtime_version="any",
             delegate="none",
-            accuracy=accuracy,
+            accuracy=job.accuracy,
             protocol={"method": "roofline", "clock_mhz": self.device.cpu.clock_mhz},
             predicted_ms=PredictedMs(low=middle / factor, mid=middle, high=middle * factor),
             prediction=about,
-            per_op_reason="nothing runs in a prediction" if protocol.per_op else "",
+            per_op_reason="nothing runs in a prediction" if job.protocol.per_op else "",
         )
 
-    def _check(
-        self, path: Path, runtime: str | None, threads: int, protocol: bench.Protocol
-    ) -> None:
+    def _check(self, job: Job) -> None:
         where = self.place.name
-        if runtime not in (None, _RUNTIME):
+        if job.runtime not in (None, _RUNTIME):
             raise InputError(
-                f"no published latencies of {runtime}", where=where, fix=f"use {_RUNTIME}"
+                f"no published latencies of {job.runtime}", where=where, fix=f"use {_RUNTIME}"
             )
         if self.device.compute is None or self.device.cpu.cores is None:
             raise InputError(
@@ -101,25 +84,25 @@ class PredictedTarget:
                 where=where,
                 fix="name a board, or use --target cpu there",
             )
-        if threads > self.device.cpu.cores:
+        if job.threads > self.device.cpu.cores:
             raise InputError(
-                f"{threads} threads for {self.device.cpu.cores} cores",
+                f"{job.threads} threads for {self.device.cpu.cores} cores",
                 where=where,
                 fix=f"give 1 to {self.device.cpu.cores}",
             )
         asked = {
-            "--delegate": protocol.delegate,
-            "--batch": protocol.batch > 1,
-            "--pin": protocol.pin,
+            "--delegate": job.protocol.delegate,
+            "--batch": job.protocol.batch > 1,
+            "--pin": job.protocol.pin,
         }
         for option in (name for name, given in asked.items() if given):
             raise InputError(f"{option} where nothing runs", where=where, fix="leave it out")
-        with mapped(path) as data:
-            kind = format_of(data, where=path)
+        with mapped(job.path) as data:
+            kind = format_of(data, where=job.path)
         if kind != "tflite":
             raise InputError(
                 f"no published latencies of {kind} files to predict from",
-                where=path,
+                where=job.path,
                 fix="predict the .tflite file of the same model",
             )
 

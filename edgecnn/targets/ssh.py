@@ -11,11 +11,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from edgecnn import bench
-from edgecnn.bench import Place, Protocol
+from edgecnn.bench import Job, Place
 from edgecnn.bench.per_op import with_operations
 from edgecnn.core import files, progress
 from edgecnn.core.artifact import Format
-from edgecnn.core.measurement import Accuracy, Measurement
+from edgecnn.core.measurement import Measurement
 from edgecnn.runtime.metadata import format_of, mapped, read_metadata
 from edgecnn.targets import bundle, provision
 from edgecnn.targets.board_agent import SILENCE_SECONDS
@@ -88,15 +88,7 @@ class SshTarget:
         """Where the worker runs; its name stands in the rows."""
         return bench.NoWorker(self.name)
 
-    def measure(
-        self,
-        path: Path,
-        *,
-        runtime: str | None = None,
-        threads: int = 1,
-        protocol: Protocol | None = None,
-        accuracy: Accuracy | None = None,
-    ) -> Measurement:
+    def measure(self, job: Job) -> Measurement:
         """Measure one file there; see `bench.measure`.
 
         A run that was throttled or disturbed is repeated when the board has cooled down.
@@ -104,15 +96,14 @@ class SshTarget:
         Raises:
             InputError: the board can't be reached or used, or the file doesn't run there.
         """
-        bench.check_options(runtime=runtime, threads=threads)
-        protocol = protocol or Protocol()
+        path, protocol = job.path, job.protocol
         with self._lock:
             there = self._open()
             folder, kind = self._bring(there, path)
-            environment = self._environment(there, kind, runtime)
-            words = [environment.python, "run.py", "bench", "--json", "--threads", str(threads)]
+            environment = self._environment(there, kind, job.runtime)
+            words = [environment.python, "run.py", "bench", "--json", "--threads", str(job.threads)]
             words += ["--protocol", json.dumps(portable(protocol))]
-            words += ["--runtime", runtime] if runtime else []
+            words += ["--runtime", job.runtime] if job.runtime else []
             variables = {**environment.variables, **self.environment}
 
             def once() -> Measurement:
@@ -128,8 +119,8 @@ class SshTarget:
             if protocol.per_op:
                 model = str(there.session.folder / folder / f"{path.stem}.{kind}")
                 place = BoardPlace(self.name, there.session, model, environment.python, variables)
-                row = _with_operations(row, path, place, protocol)
-        return dataclasses.replace(row, accuracy=accuracy)
+                row = _with_operations(row, job, place)
+        return dataclasses.replace(row, accuracy=job.accuracy)
 
     def close(self) -> None:
         """End the connection; the board removes what was brought. Harmless when closed."""
@@ -192,14 +183,13 @@ class SshTarget:
         return dataclasses.replace(row, machine={**row.machine, "attempts": attempt})
 
 
-def _with_operations(
-    row: Measurement, path: Path, place: BoardPlace, protocol: Protocol
-) -> Measurement:
-    metadata = read_metadata(path)
+def _with_operations(row: Measurement, job: Job, place: BoardPlace) -> Measurement:
+    metadata = read_metadata(job.path)
     request = {
         "runtime": row.runtime,
         "threads": row.threads,
         "input": metadata and {"scale": metadata.input.scale, "offset": metadata.input.offset},
-        "protocol": dataclasses.asdict(protocol),
+        "protocol": dataclasses.asdict(job.protocol),
     }
-    return with_operations(row, path, request, place, timeout_seconds=protocol.timeout_seconds)
+    seconds = job.protocol.timeout_seconds
+    return with_operations(row, job.path, request, place, timeout_seconds=seconds)

@@ -6,11 +6,10 @@ import sys
 from pathlib import Path
 from typing import Protocol
 
-from edgecnn import bench
-from edgecnn.bench import Place
+from edgecnn.bench import Job, Place
 from edgecnn.core import errors
 from edgecnn.core.errors import InputError
-from edgecnn.core.measurement import Accuracy, Measurement
+from edgecnn.core.measurement import Measurement
 from edgecnn.targets.cpu import CpuTarget
 from edgecnn.targets.emulated.target import emulated
 from edgecnn.targets.gpu import GpuTarget
@@ -29,15 +28,7 @@ class Target(Protocol):
         """Where the worker runs; its name stands in the rows."""
         ...
 
-    def measure(
-        self,
-        path: Path,
-        *,
-        runtime: str | None = None,
-        threads: int = 1,
-        protocol: bench.Protocol | None = None,
-        accuracy: Accuracy | None = None,
-    ) -> Measurement:
+    def measure(self, job: Job) -> Measurement:
         """Measure one file there; see `bench.measure`."""
         ...
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from edgecnn import bench
-from edgecnn.bench import Protocol
+from edgecnn.bench import Job, Protocol
 from edgecnn.core import schema
 from edgecnn.core.errors import InputError, MissingExtra
 from edgecnn.core.measurement import Accuracy, Measurement
@@ -21,7 +21,7 @@ def foreign(shared: Path) -> Path:
 
 def test_a_row_stands_alone(foreign: Path, quick: Protocol) -> None:
     accuracy = Accuracy(data="photos", n=10, top1=0.9)
-    row = bench.measure(foreign, protocol=quick, threads=2, accuracy=accuracy)
+    row = bench.measure(Job(foreign, protocol=quick, threads=2, accuracy=accuracy))
     assert row.latency_ms is not None
     assert (row.latency_ms.runs, row.latency_ms.warmup_runs) == (3, 1)
     assert row.latency_ms.init > 0
@@ -43,7 +43,7 @@ def test_a_row_stands_alone(foreign: Path, quick: Protocol) -> None:
 
 
 def test_a_row_survives_its_json(foreign: Path, quick: Protocol) -> None:
-    row = bench.measure(foreign, protocol=quick)
+    row = bench.measure(Job(foreign, protocol=quick))
     assert schema.loads(Measurement, schema.dumps(row), where="row") == row
 
 
@@ -59,7 +59,7 @@ def test_a_row_survives_its_json(foreign: Path, quick: Protocol) -> None:
 def test_each_format_has_its_default_runtime(
     tiny_files: Path, quick: Protocol, name: str, runtime: str, delegate: str
 ) -> None:
-    row = bench.measure(tiny_files / name, protocol=quick)
+    row = bench.measure(Job(tiny_files / name, protocol=quick))
     assert (row.runtime, row.delegate) == (runtime, delegate)
     assert row.latency_ms is not None
     assert (row.memory_mb is not None) == sys.platform.startswith("linux")
@@ -70,23 +70,23 @@ def test_the_content_decides_the_format_not_the_name(
 ) -> None:
     renamed = tmp_path / "model.onnx"
     shutil.copy(foreign, renamed)
-    assert bench.measure(renamed, protocol=quick).format == "tflite"
+    assert bench.measure(Job(renamed, protocol=quick)).format == "tflite"
 
 
 def test_an_unknown_runtime_offers_the_nearest(foreign: Path) -> None:
     with pytest.raises(InputError, match="try litert"):
-        bench.measure(foreign, runtime="litrt")
+        bench.measure(Job(foreign, runtime="litrt"))
 
 
 def test_a_runtime_for_another_format_is_refused(foreign: Path) -> None:
     with pytest.raises(InputError, match="use --runtime litert"):
-        bench.measure(foreign, runtime="onnxruntime")
+        bench.measure(Job(foreign, runtime="onnxruntime"))
 
 
 @pytest.mark.parametrize("threads", [0, -1, 100_000])
 def test_a_senseless_number_of_threads_is_refused(foreign: Path, threads: int) -> None:
     with pytest.raises(InputError, match="give 1 to 256"):
-        bench.measure(foreign, threads=threads)
+        bench.measure(Job(foreign, threads=threads))
 
 
 class Answers:
@@ -120,23 +120,23 @@ def test_the_older_runtime_stands_in_where_only_it_is_installed(
     foreign: Path, quick: Protocol
 ) -> None:
     place = Answers(litert=ABSENT, tflite_runtime=good_answer(foreign, quick))
-    assert bench.measure(foreign, protocol=quick, place=place).runtime == "tflite-runtime"
+    assert bench.measure(Job(foreign, protocol=quick), place).runtime == "tflite-runtime"
 
 
 def test_with_no_runtime_at_all_the_default_one_is_asked_for(foreign: Path) -> None:
     with pytest.raises(MissingExtra, match=r"edgecnn\[tflite\]"):
-        bench.measure(foreign, place=Answers(litert=ABSENT, tflite_runtime=ABSENT))
+        bench.measure(Job(foreign), Answers(litert=ABSENT, tflite_runtime=ABSENT))
 
 
 def test_an_answer_of_nan_makes_the_row_invalid(foreign: Path, quick: Protocol) -> None:
     place = Answers(litert=good_answer(foreign, quick) | {"finite": False})
-    row = bench.measure(foreign, protocol=quick, place=place)
+    row = bench.measure(Job(foreign, protocol=quick), place)
     assert row.invalid_reasons[0] == "wrong answer: the output holds NaN or infinity"
 
 
 def test_an_input_that_is_no_image_has_no_stages(foreign: Path, quick: Protocol) -> None:
     place = Answers(litert=good_answer(foreign, quick) | {"input_shape": [1, 40]})
-    row = bench.measure(foreign, protocol=quick, place=place)
+    row = bench.measure(Job(foreign, protocol=quick), place)
     assert (row.preprocess_ms, row.postprocess_ms) == (None, None)
 
 
@@ -146,13 +146,13 @@ def test_a_file_that_is_no_model_is_one_line(tmp_path: Path, name: str, content:
     path = tmp_path / name
     path.write_bytes(content)
     with pytest.raises(InputError) as caught:
-        bench.measure(path)
+        bench.measure(Job(path))
     assert "\n" not in str(caught.value)
 
 
 def test_a_missing_file_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="check the path"):
-        bench.measure(tmp_path / "nothing.tflite")
+        bench.measure(Job(tmp_path / "nothing.tflite"))
 
 
 @pytest.mark.parametrize("place", [0.02, 0.5, 0.97])
@@ -166,7 +166,7 @@ def test_a_damaged_file_gives_a_row_or_one_line(
     path = tmp_path / "flipped.tflite"
     path.write_bytes(data)
     try:
-        row = bench.measure(path, protocol=quick)
+        row = bench.measure(Job(path, protocol=quick))
     except InputError as error:
         assert "\n" not in str(error)  # noqa: PT017 - either outcome is fine
     else:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from edgecnn import bench
-from edgecnn.bench import Protocol, ThisMachine
+from edgecnn.bench import Job, Protocol, ThisMachine
 from edgecnn.bench.per_op import Kernel, by_operation, read_profile
 from edgecnn.core import schema
 from edgecnn.core.errors import InputError, MissingExtra
@@ -25,7 +25,7 @@ def foreign(shared: Path) -> Path:
 
 
 def test_a_row_tells_what_each_operation_took(foreign: Path) -> None:
-    row = bench.measure(foreign, protocol=PER_OP)
+    row = bench.measure(Job(foreign, protocol=PER_OP))
     assert row.per_op_reason == ""
     assert row.per_op_about is not None
     assert "profiler" in row.per_op_about.method
@@ -42,7 +42,7 @@ def test_a_row_tells_what_each_operation_took(foreign: Path) -> None:
 @pytest.mark.tensorflow
 @pytest.mark.parametrize("name", ["tiny-float32.tflite", "tiny-int8.tflite", "tiny-float32.onnx"])
 def test_what_multiplies_has_a_time_in_each_format(tiny_files: Path, name: str) -> None:
-    row = bench.measure(tiny_files / name, protocol=PER_OP)
+    row = bench.measure(Job(tiny_files / name, protocol=PER_OP))
     assert row.per_op_reason == ""
     assert sum(op.macs for op in row.per_op) == inspect(tiny_files / name)["macs"]
     assert all(op.ms is not None for op in row.per_op if op.macs)
@@ -50,12 +50,12 @@ def test_what_multiplies_has_a_time_in_each_format(tiny_files: Path, name: str) 
 
 
 def test_without_being_asked_for_nothing_is_profiled(foreign: Path, quick: Protocol) -> None:
-    row = bench.measure(foreign, protocol=quick)
+    row = bench.measure(Job(foreign, protocol=quick))
     assert (row.per_op, row.per_op_about, row.per_op_reason) == ((), None, "")
 
 
 def test_a_row_of_an_older_version_is_read(foreign: Path, quick: Protocol) -> None:
-    data = schema.encode(bench.measure(foreign, protocol=quick))
+    data = schema.encode(bench.measure(Job(foreign, protocol=quick)))
     old = {key: value for key, value in data.items() if not key.startswith("per_op")}
     assert schema.decode(Measurement, old, where="row").per_op == ()
 
@@ -69,7 +69,7 @@ def test_a_profiler_that_dies_costs_the_times_and_not_the_row(
         f'#!/bin/sh\ncase "$4" in *profiler) exec {stand_in} "$@";; esac\nexec {real} "$@"\n'
     )
     script.chmod(0o755)
-    row = bench.measure(foreign, protocol=PER_OP, place=ThisMachine(script))
+    row = bench.measure(Job(foreign, protocol=PER_OP), ThisMachine(script))
     assert row.latency_ms is not None
     assert row.per_op == ()
     assert "SIGSEGV" in row.per_op_reason

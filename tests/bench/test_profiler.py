@@ -1,4 +1,4 @@
-"""The profiling process: real runtimes, and traces and events that are not theirs."""
+"""The profiling process: real runtimes, and events that are not theirs."""
 
 from __future__ import annotations
 
@@ -10,12 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from edgecnn.bench import ThisMachine, profiler
-
-Kernel, Run = profiler.Kernel, profiler.Run
+from edgecnn.bench import ThisMachine, kernels, onnx_trace, profiler, worker
+from edgecnn.bench.kernels import Kernel
 
 
 def request_for(path: Path, runtime: str, threads: int = 1) -> dict[str, Any]:
@@ -79,84 +76,24 @@ def test_what_cannot_be_profiled_is_an_answer_too(
     assert answer["error"]["kind"] == kind
 
 
-def test_it_needs_numpy_its_sibling_and_a_runtime_alone() -> None:
-    tree = ast.parse(Path(profiler.__file__).read_text(), feature_version=(3, 9))
-    named = [
-        alias.name.partition(".")[0]
-        for item in ast.walk(tree)
-        if isinstance(item, ast.Import)
-        for alias in item.names
-    ]
-    named += [item.module or "" for item in ast.walk(tree) if isinstance(item, ast.ImportFrom)]
-    assert {name for name in named if name.startswith("edgecnn")} == {"edgecnn.bench"}
+def test_it_needs_numpy_its_siblings_and_a_runtime_alone() -> None:
+    named = set()
+    for module in (profiler, kernels, onnx_trace):
+        tree = ast.parse(Path(module.__file__).read_text(), feature_version=(3, 9))
+        for item in ast.walk(tree):
+            if isinstance(item, ast.Import):
+                named |= {alias.name for alias in item.names}
+            elif isinstance(item, ast.ImportFrom) and item.module == "edgecnn.bench":
+                named |= {f"edgecnn.bench.{alias.name}" for alias in item.names}
+            elif isinstance(item, ast.ImportFrom):
+                named.add(str(item.module))
+    siblings = {f"edgecnn.bench.{name}" for name in ("worker", "kernels", "onnx_trace")}
+    assert {name for name in named if name.startswith("edgecnn")} == siblings
     assert {name.partition(".")[0] for name in named} - set(sys.stdlib_module_names) == {
         "edgecnn",
         "numpy",
         "onnxruntime",
     }
-
-
-def test_the_middle_half_is_deaf_to_outliers() -> None:
-    assert profiler.middle([1.0, 2.0, 2.0, 3.0, 900.0, 2.0, 2.0, 0.0]) == 2.0
-
-
-@given(st.lists(st.floats(0, 1e6), min_size=1))
-def test_the_middle_lies_within_the_values(values: list[float]) -> None:
-    assert min(values) * (1 - 1e-9) <= profiler.middle(values) <= max(values) * (1 + 1e-9)
-
-
-def test_runs_with_other_kernels_than_most_do_not_count() -> None:
-    usual, odd = Kernel("a", "", 0, None), Kernel("b", "", 0, None)
-    runs = [Run(3.0, [(usual, 2.0)])] * 3 + [Run(90.0, [(odd, 90.0)])]
-    found = profiler.summary(runs)
-    assert (found["runs"], found["inference_ms"], found["outside_ms"]) == (3, 3.0, 1.0)
-    assert [kernel["kernel"] for kernel in found["kernels"]] == ["a"]
-
-
-@pytest.mark.parametrize("runs", [[], [Run(1.0, [])]])
-def test_a_profiler_that_saw_nothing_is_none(runs: list[Any]) -> None:
-    with pytest.raises(profiler.worker.WorkerError, match="told of no"):
-        profiler.summary(runs)
-
-
-# --------------------------------------------------------------- ONNX Runtime's trace
-
-
-@pytest.mark.parametrize("text", ["", "no JSON", '{"a": 1}', "[1, 2]", "[" * 9000, '"text"'])
-def test_a_trace_that_is_not_one_is_refused(tmp_path: Path, text: str) -> None:
-    path = tmp_path / "trace.json"
-    path.write_text(text)
-    with pytest.raises(profiler.worker.WorkerError, match="trace"):
-        profiler.read_trace(path)
-
-
-def test_kernels_belong_to_the_inference_that_ends_after_them() -> None:
-    def kernel(name: str, microseconds: Any) -> dict[str, Any]:
-        return {"cat": "Node", "name": f"{name}_kernel_time", "dur": microseconds,
-                "args": {"op_name": "Conv"}}  # fmt: skip
-
-    end = {"cat": "Session", "name": "model_run", "dur": 5000}
-    fence = {"cat": "Node", "name": "a_fence_before", "dur": 0}
-    runs = list(profiler.traced_runs([kernel("a", 1000), fence, end, kernel("a", 2000), end]))
-    assert [run.kernels for run in runs] == [
-        [(Kernel("Conv", "a", None, None), 1.0005)],  # half a microsecond is cut off on average
-        [(Kernel("Conv", "a", None, None), 2.0005)],
-    ]
-
-
-@given(
-    st.lists(
-        st.dictionaries(
-            st.sampled_from(["cat", "name", "dur", "args"]),
-            st.none() | st.integers() | st.text() | st.lists(st.integers()),
-        )
-    )
-)
-def test_events_of_any_form_are_read_without_harm(events: list[Any]) -> None:
-    assert all(isinstance(run, Run) for run in profiler.traced_runs(events))
-
-
-# --------------------------------------------------------------- LiteRT's events
 
 
 def event(kind: int, tag: Any, took: int, node: int, *, memory: int) -> bytes:
@@ -177,7 +114,7 @@ def test_events_are_read_whatever_a_build_measures_of_memory(memory: int) -> Non
 
 @pytest.mark.parametrize("content", [b"", b"\0" * 48, b"\7" * 300, b"\2" * 96])
 def test_events_of_another_form_are_refused_before_any_address_is_followed(content: bytes) -> None:
-    with pytest.raises(profiler.worker.WorkerError, match="another LiteRT"):
+    with pytest.raises(worker.WorkerError, match="another LiteRT"):
         profiler.read_events(content.ljust(2 * profiler.MAX_EVENT, b"\xff"), 2)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from edgecnn import bench
-from edgecnn.bench import ThisMachine, ceilings, roofs
+from edgecnn.bench import Job, ThisMachine, ceilings, roofs
 from edgecnn.core import schema
 from edgecnn.core.errors import InputError
 from edgecnn.core.measurement import Ceilings, Measurement, OpTime
@@ -87,7 +87,7 @@ def test_the_network_that_is_timed_computes_what_it_says(dtype: str) -> None:
 def test_ceilings_are_measured_with_a_row_and_survive_its_json(shared: Path) -> None:
     path = shared / "models" / "mobilenet_v1_0.25_128_quant.tflite"
     how = bench.Protocol(seconds=0, runs=3, warmup_seconds=0, warmup_runs=1, per_op=True)
-    row = bench.measure(path, protocol=how)
+    row = bench.measure(Job(path, protocol=how))
     assert row.per_op_about is not None
     most = row.per_op_about.ceilings
     assert most is not None

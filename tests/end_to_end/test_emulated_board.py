@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgecnn.bench import Protocol
+from edgecnn.bench import Job, Protocol
 from edgecnn.core.errors import InputError
 from edgecnn.runtime.isolated import IsolatedModel
 from edgecnn.targets import bundle
@@ -103,18 +103,18 @@ def test_the_bundle_predicts_there_what_it_does_here(board: Machine, line: Any) 
 
 
 def test_bench_runs_there_and_leaves_nothing(target: SshTarget, line: Any) -> None:
-    row = target.measure(line.int8, protocol=SHORT)
+    row = target.measure(Job(line.int8, protocol=SHORT))
     assert (row.target, row.machine["arch"], row.runtime) == ("ssh:pi4", "aarch64", "litert")
     assert row.machine["board"] == "Raspberry Pi 4 Model B Rev 1.4"
     assert row.delegate == "XNNPACK"
-    onnx = target.measure(line.onnx, protocol=SHORT)
+    onnx = target.measure(Job(line.onnx, protocol=SHORT))
     assert (onnx.runtime, onnx.format) == ("onnxruntime", "onnx")
 
 
 def test_a_throttled_run_is_not_valid(board: Machine, target: SshTarget, line: Any) -> None:
     try:
         hardware.set_throttled(board.root, bits=0x4)
-        row = target.measure(line.int8, protocol=SHORT)
+        row = target.measure(Job(line.int8, protocol=SHORT))
     finally:
         hardware.set_throttled(board.root, bits=0)
     assert not row.valid
@@ -170,7 +170,7 @@ def test_a_cable_that_is_pulled_in_mid_run_is_one_line_and_the_next_run_works(
 
     def work() -> None:
         try:
-            outcome.append(target.measure(line.int8, protocol=LONG))
+            outcome.append(target.measure(Job(line.int8, protocol=LONG)))
         except InputError as error:
             outcome.append(error)
 
@@ -188,7 +188,7 @@ def test_a_cable_that_is_pulled_in_mid_run_is_one_line_and_the_next_run_works(
         target.close()
         there.stop()
     with contextlib.closing(over_ssh(small)) as target:
-        assert target.measure(line.int8, protocol=SHORT).latency_ms is not None
+        assert target.measure(Job(line.int8, protocol=SHORT)).latency_ms is not None
 
 
 def test_a_full_disk_is_named(line: Any, small: Machine) -> None:
@@ -199,7 +199,7 @@ def test_a_full_disk_is_named(line: Any, small: Machine) -> None:
             contextlib.closing(SshTarget(small.host, options=options, patience=ONCE)) as target,
             pytest.raises(InputError, match=r"space|free|full"),
         ):
-            target.measure(line.int8, protocol=SHORT)
+            target.measure(Job(line.int8, protocol=SHORT))
         link.run("rm filler")
 
 
@@ -214,7 +214,7 @@ def test_a_board_without_python_says_what_to_install(
             contextlib.closing(over_ssh(small)) as target,
             pytest.raises(InputError, match=r"no Python.*apt install python3"),
         ):
-            target.measure(line.int8, protocol=SHORT)
+            target.measure(Job(line.int8, protocol=SHORT))
     finally:
         for path in pythons:
             (tmp_path / path.name).rename(path)
@@ -226,6 +226,6 @@ def test_another_architecture_is_refused_before_anything_runs(
     there = emulated("pi3-32bit")
     with contextlib.closing(over_ssh(there)) as target:
         with pytest.raises(InputError, match="32-bit"):
-            target.measure(line.onnx, protocol=SHORT)
-        row = target.measure(line.int8, protocol=SHORT)
+            target.measure(Job(line.onnx, protocol=SHORT))
+        row = target.measure(Job(line.int8, protocol=SHORT))
     assert (row.runtime, row.machine["arch"]) == ("tflite-runtime", "armv7l")

@@ -50,12 +50,10 @@ class Board:
     def place(self) -> Named:
         return Named(self.name)
 
-    def measure(
-        self, path: Path, *, protocol: bench.Protocol | None = None, **options: Any
-    ) -> Measurement:
-        content = path.read_text()
+    def measure(self, job: bench.Job) -> Measurement:
+        content = job.path.read_text()
         if content == "broken":
-            raise InputError("a broken file", where=path, fix="export it again")
+            raise InputError("a broken file", where=job.path, fix="export it again")
         if content == "deadly":
             os._exit(9)
         begin = time.time()  # noqa: TID251 - compared between processes
@@ -63,14 +61,7 @@ class Board:
         end = time.time()  # noqa: TID251 - as above
         board = self.name.rpartition("@")[2].removeprefix("ssh:")
         Path(self.log, f"{board} {begin} {end} {os.getpid()}").touch()
-        row = bench.unmeasured(
-            path,
-            "no answer",
-            runtime=options["runtime"],
-            threads=options["threads"],
-            protocol=protocol or bench.Protocol(),
-            place=self.place,
-        )
+        row = bench.unmeasured(job, "no answer", place=self.place)
         latency = Latency(init=1, first=1, warmup_runs=1, samples_ms=(len(content),) * 64)
         return dataclasses.replace(row, latency_ms=latency, valid=True, invalid_reasons=())
 

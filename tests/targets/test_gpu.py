@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from edgecnn import bench, targets
-from edgecnn.bench import Protocol, ThisMachine
+from edgecnn.bench import Job, Protocol, ThisMachine
 from edgecnn.core.errors import InputError
 from edgecnn.core.measurement import Measurement
 
@@ -34,7 +34,7 @@ def device(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def row_of(path: Path, python: Path = Path(sys.executable)) -> Measurement:
-    return targets.parse("gpu", python=python).measure(path, protocol=QUICK)
+    return targets.parse("gpu", python=python).measure(Job(path, protocol=QUICK))
 
 
 @pytest.mark.parametrize("name", ["tiny-float32.tflite", "tiny-int8.tflite"])
@@ -103,7 +103,7 @@ def test_an_onnx_runtime_for_the_cpu_is_no_gpu(tiny_files: Path) -> None:
 def test_what_cannot_be_done_there_is_said(tiny_files: Path, how: dict[str, Any], fix: str) -> None:
     protocol = dataclasses.replace(QUICK, **how)
     with pytest.raises(InputError, match=fix):
-        targets.parse("gpu").measure(tiny_files / "tiny-float32.tflite", protocol=protocol)
+        targets.parse("gpu").measure(Job(tiny_files / "tiny-float32.tflite", protocol=protocol))
 
 
 @pytest.mark.slow

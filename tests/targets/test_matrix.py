@@ -5,12 +5,11 @@ import json
 import threading
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from edgecnn import targets
-from edgecnn.bench import Place, Protocol, ThisMachine, read_protocol, unmeasured
+from edgecnn.bench import Job, Place, ThisMachine, read_protocol, unmeasured
 from edgecnn.core import progress, schema
 from edgecnn.core.errors import InputError
 from edgecnn.core.measurement import Accuracy, Latency, Measurement
@@ -21,29 +20,14 @@ class Stopwatch:
 
     place: Place = ThisMachine()
 
-    def measure(
-        self,
-        path: Path,
-        *,
-        runtime: str | None = None,
-        threads: int = 1,
-        protocol: Protocol | None = None,
-        accuracy: Accuracy | None = None,
-    ) -> Measurement:
-        content = path.read_text()
+    def measure(self, job: Job) -> Measurement:
+        content = job.path.read_text()
         if content == "broken":
-            raise InputError("a broken file", where=path, fix="export it again")
-        blank = unmeasured(
-            path,
-            "no answer",
-            runtime=runtime,
-            threads=threads,
-            protocol=protocol or Protocol(),
-            place=self.place,
-        )
+            raise InputError("a broken file", where=job.path, fix="export it again")
+        blank = unmeasured(job, "no answer", place=self.place)
         latency = Latency(init=1, first=1, warmup_runs=1, samples_ms=(len(content),) * 64)
         return dataclasses.replace(
-            blank, latency_ms=latency, accuracy=accuracy, valid=True, invalid_reasons=()
+            blank, latency_ms=latency, accuracy=job.accuracy, valid=True, invalid_reasons=()
         )
 
 
@@ -102,10 +86,10 @@ def test_the_same_row_is_replaced_and_another_is_added(models: list[Path], tmp_p
 
 def test_rows_measured_before_an_interruption_are_kept(models: list[Path], tmp_path: Path) -> None:
     class Interrupted(Stopwatch):
-        def measure(self, path: Path, **options: object) -> Measurement:
-            if path.name == "c.onnx":
+        def measure(self, job: Job) -> Measurement:
+            if job.path.name == "c.onnx":
                 raise KeyboardInterrupt
-            return super().measure(path, **options)  # type: ignore[arg-type]
+            return super().measure(job)
 
     out = tmp_path / "results"
     with pytest.raises(KeyboardInterrupt):
@@ -177,10 +161,10 @@ class Board(Stopwatch):
         self.place = Named(name)
         self._log, self._seconds = log, seconds
 
-    def measure(self, path: Path, **options: Any) -> Measurement:
+    def measure(self, job: Job) -> Measurement:
         self._log.append((self.place.name, "in"))
         time.sleep(self._seconds)
-        row = super().measure(path, **options)
+        row = super().measure(job)
         self._log.append((self.place.name, "out"))
         return row
 
@@ -192,10 +176,10 @@ def test_boards_measure_side_by_side_and_each_one_thing_at_a_time(models: list[P
     class Meeting(Board):
         """Its first measurement begins only when the other board's does."""
 
-        def measure(self, path: Path, **options: Any) -> Measurement:
-            if path.name == "a.tflite":
+        def measure(self, job: Job) -> Measurement:
+            if job.path.name == "a.tflite":
                 both.wait()
-            return super().measure(path, **options)
+            return super().measure(job)
 
     boards = [Meeting("ssh:turns-a", log), Meeting("ssh:pi@turns-b", log)]
     rows = targets.run_matrix([models[0], models[2]], targets=boards)
@@ -219,7 +203,7 @@ def test_what_ends_one_board_ends_the_others_after_their_row(models: list[Path])
     log: list[tuple[str, str]] = []
 
     class Broken(Board):
-        def measure(self, path: Path, **options: Any) -> Measurement:
+        def measure(self, job: Job) -> Measurement:
             raise RuntimeError("a fault")
 
     boards = [Broken("ssh:turns-d", log), Board("ssh:turns-e", log, seconds=0.3)]
@@ -232,9 +216,9 @@ def test_a_quiet_run_is_quiet_on_all_boards(
     models: list[Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     class Talking(Board):
-        def measure(self, path: Path, **options: Any) -> Measurement:
+        def measure(self, job: Job) -> Measurement:
             progress.say("measuring")
-            return super().measure(path, **options)
+            return super().measure(job)
 
     quiet = progress.QUIET.set(True)
     try:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from edgecnn import cli, targets
-from edgecnn.bench import Protocol
+from edgecnn.bench import Job, Protocol
 from edgecnn.core import schema
 from edgecnn.core.errors import InputError
 from edgecnn.core.measurement import Measurement
@@ -27,7 +27,7 @@ def file(tiny_files: Path) -> Path:
 
 @pytest.fixture
 def row(file: Path) -> Measurement:
-    return targets.parse("predicted:pi4").measure(file, threads=4)
+    return targets.parse("predicted:pi4").measure(Job(file, threads=4))
 
 
 def test_a_prediction_is_never_a_measurement(row: Measurement) -> None:
@@ -80,7 +80,7 @@ def test_no_report_shows_a_prediction_as_a_latency(row: Measurement, tmp_path: P
 
 def test_a_newer_board_is_predicted_faster_and_int8_faster_than_float(tiny_files: Path) -> None:
     def middle(board: str, scheme: str) -> float:
-        row = targets.parse(f"predicted:{board}").measure(tiny_files / f"tiny-{scheme}.tflite")
+        row = targets.parse(f"predicted:{board}").measure(Job(tiny_files / f"tiny-{scheme}.tflite"))
         assert row.predicted_ms
         return row.predicted_ms.mid
 
@@ -105,25 +105,25 @@ def test_an_unknown_board_is_refused_with_the_nearest(text: str, said: str) -> N
 def test_what_nobody_published_is_not_predicted(tiny_files: Path) -> None:
     board = targets.parse("predicted:pi5")
     with pytest.raises(InputError, match="onnx files to predict from"):
-        board.measure(tiny_files / "tiny-float32.onnx")
+        board.measure(Job(tiny_files / "tiny-float32.onnx"))
     with pytest.raises(InputError, match="8 threads for 4 cores"):
-        board.measure(tiny_files / "tiny-int8.tflite", threads=8)
+        board.measure(Job(tiny_files / "tiny-int8.tflite", threads=8))
     with pytest.raises(InputError, match="no published latencies of onnxruntime"):
-        board.measure(tiny_files / "tiny-int8.tflite", runtime="onnxruntime")
+        board.measure(Job(tiny_files / "tiny-int8.tflite", runtime="onnxruntime"))
     with pytest.raises(InputError, match="--batch where nothing runs"):
-        board.measure(tiny_files / "tiny-int8.tflite", protocol=Protocol(batch=2))
-    row = board.measure(tiny_files / "tiny-int8.tflite", protocol=Protocol(per_op=True))
+        board.measure(Job(tiny_files / "tiny-int8.tflite", protocol=Protocol(batch=2)))
+    row = board.measure(Job(tiny_files / "tiny-int8.tflite", protocol=Protocol(per_op=True)))
     assert row.per_op_reason == "nothing runs in a prediction"
     assert row.predicted_ms
     with pytest.raises(InputError, match="name a board"):
-        targets.parse("predicted:generic-arm64").measure(tiny_files / "tiny-int8.tflite")
+        targets.parse("predicted:generic-arm64").measure(Job(tiny_files / "tiny-int8.tflite"))
 
 
 def test_a_truncated_file_is_refused_in_one_line(file: Path, tmp_path: Path) -> None:
     broken = tmp_path / "broken.tflite"
     broken.write_bytes(file.read_bytes()[:900])
     with pytest.raises(InputError) as error:
-        targets.parse("predicted:pi4").measure(broken)
+        targets.parse("predicted:pi4").measure(Job(broken))
     assert "\n" not in str(error.value)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from edgecnn.bench import Protocol
+from edgecnn.bench import Job, Protocol
 from edgecnn.core.errors import InputError
 from edgecnn.targets import provision
 from edgecnn.targets.cooling import Patience
@@ -87,7 +87,7 @@ def test_a_board_with_a_bare_python_gets_the_runtime_for_the_run_and_keeps_it_on
     for keep in (False, True, False):
         target = SshTarget("board", options=board.options, patience=once, keep=keep)
         for threads in (1, 2):
-            row = target.measure(path, threads=threads, protocol=SHORT)
+            row = target.measure(Job(path, threads=threads, protocol=SHORT))
             assert (row.runtime, row.runtime_version) == ("litert", "2.3.0")
         target.close()
         assert list((tmp_path / "there").iterdir()) == []

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from edgecnn import targets
-from edgecnn.bench import Place, Protocol, ThisMachine, unmeasured
+from edgecnn.bench import Job, Place, Protocol, ThisMachine, unmeasured
 from edgecnn.core.errors import InputError
 from edgecnn.core.measurement import Accuracy, Latency, Measurement
 
@@ -21,25 +21,14 @@ class Board:
         self.measured: list[tuple[str, int]] = []
         self.unplugged_after = unplugged_after
 
-    def measure(
-        self,
-        path: Path,
-        *,
-        runtime: str | None = None,
-        threads: int = 1,
-        protocol: Protocol | None = None,
-        accuracy: Accuracy | None = None,
-    ) -> Measurement:
+    def measure(self, job: Job) -> Measurement:
         if len(self.measured) == self.unplugged_after:
             raise InputError("a connection that was cut", where="ssh:pi4", fix="try again")
-        self.measured.append((path.name, threads))
-        row = unmeasured(
-            path, "none", runtime=runtime, threads=threads, protocol=protocol or Protocol(),
-            place=self.place,
-        )  # fmt: skip
+        self.measured.append((job.path.name, job.threads))
+        row = unmeasured(job, "none", place=self.place)
         latency = Latency(init=1, first=1, warmup_runs=1, samples_ms=(1.0,) * 64)
         return dataclasses.replace(
-            row, latency_ms=latency, accuracy=accuracy, valid=True, invalid_reasons=()
+            row, latency_ms=latency, accuracy=job.accuracy, valid=True, invalid_reasons=()
         )
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from edgecnn.bench import Protocol
+from edgecnn.bench import Job, Protocol
 from edgecnn.core.errors import InputError
 from edgecnn.targets import parse, run_matrix
 from edgecnn.targets.board_folder import open_lock
@@ -67,7 +67,7 @@ def target(loopback: Any, folder: Path) -> Iterator[SshTarget]:
 def test_a_row_comes_back_and_nothing_stays(
     target: SshTarget, tiny_files: Path, folder: Path, name: str
 ) -> None:
-    row = target.measure(tiny_files / name, threads=2, protocol=SHORT)
+    row = target.measure(Job(tiny_files / name, threads=2, protocol=SHORT))
     assert (row.model, row.target, row.threads) == (name, "ssh:board", 2)
     assert row.latency_ms is not None
     assert row.latency_ms.runs >= 64
@@ -95,7 +95,7 @@ def measuring(target: SshTarget, path: Path, protocol: Protocol) -> tuple[thread
 
     def work() -> None:
         try:
-            outcome.append(target.measure(path, protocol=protocol))
+            outcome.append(target.measure(Job(path, protocol=protocol)))
         except InputError as error:
             outcome.append(error)
 
@@ -138,7 +138,7 @@ def test_a_connection_cut_in_mid_run_leaves_nothing_and_the_next_run_works(
     assert "a connection that was cut" in str(error)
     assert "run the same command again" in str(error)
     board.again()
-    row = target.measure(tiny_files / "tiny-int8.tflite", protocol=SHORT)
+    row = target.measure(Job(tiny_files / "tiny-int8.tflite", protocol=SHORT))
     assert row.latency_ms is not None
     target.close()
     assert wait_until(lambda: not left_behind(folder))
@@ -166,10 +166,10 @@ def test_our_own_end_leaves_nothing_over_there(
     loopback: Any, tiny_files: Path, folder: Path, tmp_path: Path
 ) -> None:
     script = (
-        "import sys\nfrom pathlib import Path\nfrom edgecnn.bench import Protocol\n"
+        "import sys\nfrom pathlib import Path\nfrom edgecnn.bench import Job, Protocol\n"
         "from edgecnn.targets.ssh import SshTarget\n"
         "target = SshTarget('board', options=sys.argv[2:], python=sys.executable)\n"
-        "target.measure(Path(sys.argv[1]), protocol=Protocol(seconds=30))"
+        "target.measure(Job(Path(sys.argv[1]), protocol=Protocol(seconds=30)))"
     )
     options = (*loopback.options, "-o", f"SetEnv=TMPDIR={folder}")
     words = [sys.executable, "-c", script, str(tiny_files / "tiny-int8.tflite"), *options]
@@ -228,7 +228,7 @@ def test_a_worker_that_was_killed_is_told_from_one_that_crashed(
     crash_when_measured(tmp_path, "SIGKILL")
     target.environment = {"PYTHONPATH": str(tmp_path)}
     with pytest.raises(InputError, match=r"a worker that was killed \(SIGKILL\) in ssh:board"):
-        target.measure(tiny_files / "tiny-int8.tflite", protocol=SHORT)
+        target.measure(Job(tiny_files / "tiny-int8.tflite", protocol=SHORT))
 
 
 def test_a_board_without_python_says_what_to_install(
@@ -237,7 +237,7 @@ def test_a_board_without_python_says_what_to_install(
     board = serve(f"SetEnv PATH={bare_path} HOME={tmp_path}")
     target = SshTarget("board", options=board.options)
     with pytest.raises(InputError, match="no Python in ssh:board: sudo apt install python3"):
-        target.measure(tiny_files / "tiny-int8.tflite", protocol=SHORT)
+        target.measure(Job(tiny_files / "tiny-int8.tflite", protocol=SHORT))
 
 
 def test_an_old_python_and_a_foreign_machine_are_refused_before_anything_is_sent(
@@ -251,12 +251,12 @@ def test_an_old_python_and_a_foreign_machine_are_refused_before_anything_is_sent
     program(bare_path / "python3", """echo '{"version": "3.7.3", "bits": 32, "kept": {}, "numpy":
         null, "pip": false, "venv": false}' | tr -d '\\n'""")  # fmt: skip
     with pytest.raises(InputError, match=r"no Python 3.9 or newer \(.*python3: 3.7.3\)"):
-        SshTarget("board", options=board.options).measure(tiny_files / "tiny-int8.tflite")
+        SshTarget("board", options=board.options).measure(Job(tiny_files / "tiny-int8.tflite"))
     program(bare_path / "python3", f'exec {sys.executable} "$@"')
     program(bare_path / "uname", "echo riscv64")
     target = SshTarget("board", options=board.options)
     with pytest.raises(InputError, match="a machine of type riscv64 in --target ssh:board"):
-        target.measure(tiny_files / "tiny-int8.tflite", protocol=SHORT)
+        target.measure(Job(tiny_files / "tiny-int8.tflite", protocol=SHORT))
     target.close()
 
 
@@ -266,7 +266,7 @@ def test_folders_of_a_session_that_lost_its_power_are_removed_by_the_next(
     (folder / "edgecnn-dead").mkdir()
     (folder / "edgecnn-dead" / ".alive").touch()
     (folder / "edgecnn-foreign").mkdir()
-    target.measure(tiny_files / "tiny-int8.tflite", protocol=SHORT)
+    target.measure(Job(tiny_files / "tiny-int8.tflite", protocol=SHORT))
     assert not (folder / "edgecnn-dead").exists()
     assert (folder / "edgecnn-foreign").exists()
 
@@ -275,7 +275,7 @@ def test_what_is_kept_stays_and_serves_the_next_time(
     serve: Callable[..., Any], tiny_files: Path, folder: Path, tmp_path: Path
 ) -> None:
     target = with_folder(serve(f"SetEnv HOME={tmp_path}"), folder, keep=True)
-    target.measure(tiny_files / "tiny-int8.tflite", protocol=SHORT)
+    target.measure(Job(tiny_files / "tiny-int8.tflite", protocol=SHORT))
     target.close()
     assert wait_until(lambda: not left_behind(folder))
     kept = tmp_path / ".edgecnn" / "bundle-tiny-int8"
@@ -312,7 +312,7 @@ def test_a_throttled_run_is_repeated_when_the_board_has_cooled_down(
     board = serve(f"SetEnv PATH={bare_path} HOME={tmp_path} TMPDIR={tmp_path}")
     patience = Patience(tries=2, pause=cooling)
     target = SshTarget("board", options=board.options, python=sys.executable, patience=patience)
-    row = target.measure(tiny_files / "tiny-int8.tflite", protocol=SHORT)
+    row = target.measure(Job(tiny_files / "tiny-int8.tflite", protocol=SHORT))
     target.close()
     assert row.machine["attempts"] == 2
     assert not [reason for reason in row.invalid_reasons if reason.startswith("throttled")]
@@ -330,7 +330,7 @@ def test_a_board_that_stays_hot_gives_an_invalid_row(
     board = serve(f"SetEnv PATH={bare_path} HOME={tmp_path} TMPDIR={tmp_path}")
     patience = Patience(tries=2, seconds=6.0, pause=lambda _: None)
     target = SshTarget("board", options=board.options, python=sys.executable, patience=patience)
-    row = target.measure(tiny_files / "tiny-int8.tflite", protocol=SHORT)
+    row = target.measure(Job(tiny_files / "tiny-int8.tflite", protocol=SHORT))
     target.close()
     assert row.machine["attempts"] == 2
     assert not row.valid
@@ -355,7 +355,7 @@ def test_several_boards_stand_side_by_side(
 
 @pytest.mark.parametrize("name", ["tiny-int8.tflite", "tiny-float32.onnx"])
 def test_operations_are_timed_there_too(target: SshTarget, tiny_files: Path, name: str) -> None:
-    row = target.measure(tiny_files / name, protocol=dataclasses.replace(SHORT, per_op=True))
+    row = target.measure(Job(tiny_files / name, protocol=dataclasses.replace(SHORT, per_op=True)))
     assert row.per_op_reason == ""
     assert row.per_op_about is not None
     assert {operation.operation for operation in row.per_op} & {"CONV_2D", "Conv"}

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from edgecnn.bench import Protocol
+from edgecnn.bench import Job, Protocol
 from edgecnn.core.errors import InputError
 from edgecnn.targets.cooling import Patience
 from edgecnn.targets.ssh import SshTarget
@@ -63,7 +63,7 @@ def test_a_full_disk_is_named_with_what_is_free(
 ) -> None:
     target = target_in(loopback, small_disk)
     with pytest.raises(InputError, match=r"no space, 0 MB free in ssh:board:.*free some"):
-        target.measure(tiny_files / "tiny-int8.tflite", protocol=SHORT)
+        target.measure(Job(tiny_files / "tiny-int8.tflite", protocol=SHORT))
     target.close()
     assert list(small_disk.iterdir()) == []
 
@@ -80,5 +80,5 @@ def test_a_worker_that_the_kernel_killed_for_memory_is_told_as_such(
     target = target_in(loopback, tmp_path)
     target.environment = {"PYTHONPATH": str(tmp_path)}
     with pytest.raises(InputError, match="a worker that the kernel killed for memory in ssh:board"):
-        target.measure(tiny_files / "tiny-int8.tflite", protocol=SHORT)
+        target.measure(Job(tiny_files / "tiny-int8.tflite", protocol=SHORT))
     target.close()

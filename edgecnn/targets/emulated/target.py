@@ -9,10 +9,10 @@ import tempfile
 from pathlib import Path
 
 from edgecnn import bench
-from edgecnn.bench import memory
+from edgecnn.bench import Job, memory
 from edgecnn.core.artifact import Format
 from edgecnn.core.errors import InputError
-from edgecnn.core.measurement import Accuracy, Measurement, Memory
+from edgecnn.core.measurement import Measurement, Memory
 from edgecnn.runtime import metadata as inside
 from edgecnn.runtime.isolated import IsolatedModel
 from edgecnn.targets import requirements
@@ -46,15 +46,7 @@ class EmulatedTarget:
         """Names the board; see `bench.NoWorker`."""
         return bench.NoWorker(self.board.target)
 
-    def measure(
-        self,
-        path: Path,
-        *,
-        runtime: str | None = None,
-        threads: int = 1,
-        protocol: bench.Protocol | None = None,
-        accuracy: Accuracy | None = None,
-    ) -> Measurement:
+    def measure(self, job: Job) -> Measurement:
         """Count one file's instructions, and compare its answers with this machine's.
 
         Raises:
@@ -62,21 +54,19 @@ class EmulatedTarget:
                 no board: what it takes is absent here.
             MissingExtra: the runtime is not installed here, to compare with.
         """
-        protocol = protocol or bench.Protocol()
-        name, kind = self._check(path, runtime, threads, protocol)
+        path = job.path
+        name, kind = self._check(job)
         with IsolatedModel(path) as model:
             asked = agreement.seeded_inputs(model)
             told = counting.count(
                 (self.running or _machine(self.board)).link,
                 counting.Request(path=path, kind=kind, runtime=name),
                 asked.tensors,
-                timeout_seconds=protocol.timeout_seconds,
+                timeout_seconds=job.protocol.timeout_seconds,
             )
             found = agreement.compare(asked, told.outputs, model)
         counts = told.counts[_WARMUP_RUNS:]
-        row = bench.unmeasured(
-            path, NO_LATENCY, runtime=name, threads=threads, protocol=protocol, place=self.place
-        )
+        row = bench.unmeasured(job, NO_LATENCY, runtime=name, place=self.place)
         metadata = inside.read_metadata(path)
         return dataclasses.replace(
             row,
@@ -87,7 +77,7 @@ class EmulatedTarget:
             delegated_nodes=told.delegated_nodes,
             total_nodes=told.total_nodes,
             memory_mb=_memory(told.memory_mb, memory.arena_mb(path, kind)),
-            accuracy=accuracy,
+            accuracy=job.accuracy,
             machine={
                 **told.machine,
                 "emulator": software.emulator_version(self.board.system),
@@ -104,26 +94,25 @@ class EmulatedTarget:
             instructions=round(statistics.median(counts)),
         )
 
-    def _check(
-        self, path: Path, runtime: str | None, threads: int, protocol: bench.Protocol
-    ) -> tuple[str, Format]:
+    def _check(self, job: Job) -> tuple[str, Format]:
         """Return the runtime and the format."""
         where = self.board.target
-        if threads != 1:
+        if job.threads != 1:
             raise InputError(
-                f"instructions of {threads} threads, which wait for each other by spinning",
+                f"instructions of {job.threads} threads, which wait for each other by spinning",
                 where=where,
                 fix="give --threads 1",
             )
-        if protocol.per_op:
+        if job.protocol.per_op:
             raise InputError("--per-op, which tells times", where=where, fix="leave it out")
-        with inside.mapped(path) as data:
-            kind: Format = inside.format_of(data, where=path)
+        with inside.mapped(job.path) as data:
+            kind: Format = inside.format_of(data, where=job.path)
         requirements.requirements(kind, self.board.board)
         known = requirements.runtimes(kind, self.board.board)
-        if runtime is not None and runtime not in known:
-            raise InputError(f"no {runtime} there", where=where, fix=f"use --runtime {known[0]}")
-        return runtime or known[0], kind
+        if job.runtime is not None and job.runtime not in known:
+            fix = f"use --runtime {known[0]}"
+            raise InputError(f"no {job.runtime} there", where=where, fix=fix)
+        return job.runtime or known[0], kind
 
 
 def emulated(name: str) -> EmulatedTarget:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from edgecnn.bench import Protocol
+from edgecnn.bench import Job, Protocol
 from edgecnn.core import schema
 from edgecnn.core.errors import InputError
 from edgecnn.core.measurement import Measurement
@@ -28,7 +28,7 @@ def measured(emulated: Callable[[str], Machine]) -> Measure:
 
     def measure(name: str, path: Path) -> Measurement:
         there = emulated(name)
-        return EmulatedTarget(there.board, there).measure(path)
+        return EmulatedTarget(there.board, there).measure(Job(path))
 
     return measure
 
@@ -95,7 +95,7 @@ def test_what_cannot_be_counted_is_refused_before_a_board_starts(
     tiny_files: Path, asked: dict[str, Any], reason: str
 ) -> None:
     with pytest.raises(InputError, match=reason):
-        parse("emulated:pi4").measure(tiny_files / "tiny-int8.tflite", **asked)
+        parse("emulated:pi4").measure(Job(tiny_files / "tiny-int8.tflite", **asked))
 
 
 def test_a_file_that_is_no_model_is_a_row_with_its_reason(
@@ -116,7 +116,7 @@ def test_a_board_that_is_unplugged_is_named(
     there = emulated("pi-zero2w")
     there.unplug()
     with pytest.raises(InputError, match="ssh:pi-zero2w"):
-        EmulatedTarget(there.board, there).measure(tiny_files / "tiny-int8.tflite")
+        EmulatedTarget(there.board, there).measure(Job(tiny_files / "tiny-int8.tflite"))
 
 
 def edgecnn(*words: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
