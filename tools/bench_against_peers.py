@@ -32,6 +32,8 @@ from edgecnn import bench
 from edgecnn.core.measurement import Measurement
 from edgecnn.runtime import arena as planner
 from edgecnn.runtime import tflite
+from edgecnn.targets import CpuTarget
+from edgecnn.targets.cells import Cell, measure_cell
 
 # What a person would write: no garbage collection settings, no snapshots, nothing kept apart.
 BARE_LOOP = """
@@ -72,7 +74,7 @@ print(1000 * statistics.median(times))
 
 def ours(path: Path, threads: int, seconds: float) -> Measurement:
     protocol = bench.read_protocol(seconds=seconds)
-    return bench.measure(bench.Job(path, threads=threads, protocol=protocol))
+    return measure_cell(Cell(bench.Job(path, threads=threads, protocol=protocol), CpuTarget()))
 
 
 def valid_median(path: Path, threads: int, seconds: float) -> float:

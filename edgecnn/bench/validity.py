@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from typing import Any
 
 from edgecnn.core.measurement import MIN_RUNS_P90, Latency
@@ -16,6 +17,10 @@ MAX_SPREAD = 0.10
 # MLPerf Mobile asks for 5 % between runs; a clock that falls by a tenth is beyond that.
 MIN_CLOCK_RATIO = 0.90
 MAX_DRIFT = 1.10
+# The upper quartile over the lower of the medians of up to 12 parts of the time.
+MAX_UNEVENNESS = 1.05
+_PARTS = 12
+_RUNS_A_PART = 16
 
 
 def reasons(latency: Latency, machine: dict[str, Any]) -> tuple[str, ...]:
@@ -68,7 +73,25 @@ def _of_clock(latency: Latency, machine: dict[str, Any]) -> list[str]:
         found.append(f"throttled: the clock fell from {before:.0f} to {after:.0f} MHz")
     if (drift := _drift(latency)) > MAX_DRIFT:
         found.append(f"slowed down by {_percent(drift - 1)} while it was timed")
+    elif (uneven := _unevenness(latency)) > MAX_UNEVENNESS and latency.spread <= MAX_SPREAD:
+        found.append(
+            f"unsteady: for a quarter of the time it was {_percent(uneven - 1)} slower than for "
+            "another"
+        )
     return found
+
+
+def _unevenness(latency: Latency) -> float:
+    """Tell a machine with two speeds: each lasts for a while, so that single runs don't scatter."""
+    parts = min(_PARTS, latency.runs // _RUNS_A_PART)
+    if parts < 4:
+        return 1.0
+    length = latency.runs // parts
+    medians = sorted(
+        statistics.median(latency.samples_ms[part * length : (part + 1) * length])
+        for part in range(parts)
+    )
+    return medians[-1 - parts // 4] / medians[parts // 4]
 
 
 def _drift(latency: Latency) -> float:

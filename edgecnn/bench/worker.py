@@ -1,9 +1,9 @@
 """Time one model file in this process: a JSON request on stdin, a JSON answer on stdout.
 
-With `machine.py` beside it, Python 3.9, numpy and one runtime are all it needs, so that it runs
-unchanged in another environment (`place.py` starts it) or on a board (`edgecnn bundle` makes
-one file of both). Nothing else happens in the process, which is what makes its memory figures
-the model's own.
+With `machine.py` and `pace.py` beside it, Python 3.9, numpy and one runtime are all it needs,
+so that it runs unchanged in another environment (`place.py` starts it) or on a board (`edgecnn
+bundle` makes one file of them). Nothing else happens in the process, which is what makes its
+memory figures the model's own.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from edgecnn.bench.machine import (
     snapshot,
     spent_mj,
 )
+from edgecnn.bench.pace import pace_ms
 
 SCHEMA = "edgecnn/worker/1"
 # A run of microseconds would fill megabytes: then only every so many runs are timed.
@@ -205,7 +206,13 @@ def measure(request: Json) -> Json:
         raise WorkerError("bad_file", f"{error}") from error
     memory = {"baseline": baseline.get("VmRSS"), **rename_memory(memory_mb())}
     output = np.asarray(model.output())
-    machine = {**machine_facts(), "load": load_at_start, **timing.pop("machine")}
+    facts = machine_facts()
+    machine = {
+        **facts,
+        "load": load_at_start,
+        **timing.pop("machine"),
+        "pace_ms": pace_ms(min(request["threads"], len(facts["affinity"]) or 1)),
+    }
     return {
         "schema": SCHEMA,
         "runtime_version": version_of(module, package),

@@ -8,6 +8,7 @@ from edgecnn import bench
 from edgecnn.bench import Job
 from edgecnn.core.errors import InputError, MissingExtra
 from edgecnn.core.measurement import Measurement
+from edgecnn.targets.best_pace import judged
 from edgecnn.targets.target import Target
 from edgecnn.targets.turns import THIS_MACHINE, board_of, turn
 
@@ -33,7 +34,7 @@ def measure_cell(cell: Cell) -> Measurement:
     """
     try:
         with turn(cell.target.place.name):
-            return cell.target.measure(cell.job)
+            return judged(cell.target.measure(cell.job))
     except MissingExtra:
         raise
     except InputError as error:

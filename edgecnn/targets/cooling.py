@@ -11,7 +11,7 @@ from edgecnn.bench.machine import PI_THROTTLE_BITS
 from edgecnn.core.measurement import Measurement
 
 # How reasons of `bench.validity` begin that may be gone in a minute.
-_PASSING = ("throttled", "slowed down", "busy")
+_PASSING = ("throttled", "slowed down", "busy", "unsteady")
 # Degrees above those before the first run: cool again.
 _COOL_C = 3.0
 _POLL_SECONDS = 2.0

@@ -58,6 +58,21 @@ def test_runs_that_scatter_are_unsteady() -> None:
     assert reason.startswith("unsteady")
 
 
+@pytest.mark.parametrize("first_half", [True, False])
+def test_a_machine_with_two_speeds_is_unsteady_though_hardly_any_run_scatters(
+    first_half: bool,
+) -> None:
+    slow, fast = [4.6, 4.61] * 40, [4.0, 4.01] * 50
+    around = [*fast[:50], *slow, *fast[50:]] if first_half else [*slow[:40], *fast, *slow[40:]]
+    assert validity.reasons(latency(*around), QUIET) == (
+        "unsteady: for a quarter of the time it was 15 % slower than for another",
+    )
+
+
+def test_a_disturbance_of_less_than_a_quarter_of_the_time_is_none() -> None:
+    assert validity.reasons(latency(*STEADY.samples_ms, *[8.0] * 20, *[4.0, 4.1] * 50), {}) == ()
+
+
 def test_one_slow_run_does_not_make_a_row_invalid() -> None:
     assert validity.reasons(latency(*[4.0] * 99, 90.0), QUIET) == ()
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgecnn.bench import ThisMachine, machine, worker
+from edgecnn.bench import ThisMachine, machine, pace, worker
 
 
 def clock_ns(*steps_ms: float) -> Any:
@@ -116,9 +116,11 @@ def imported_by(source: str) -> set[str]:
     return found - set(sys.stdlib_module_names)
 
 
-def test_two_files_are_all_that_it_needs_of_ours() -> None:
-    assert imported_by(Path(worker.__file__).read_text()) == {"numpy", "edgecnn.bench.machine"}
+def test_three_files_are_all_that_it_needs_of_ours() -> None:
+    ours = {"edgecnn.bench.machine", "edgecnn.bench.pace"}
+    assert imported_by(Path(worker.__file__).read_text()) == {"numpy", *ours}
     assert imported_by(Path(machine.__file__).read_text()) == {"numpy"}
+    assert imported_by(Path(pace.__file__).read_text()) == {"numpy"}
 
 
 def test_it_answers_with_one_json_object_whatever_native_code_prints(shared: Path) -> None:
