@@ -25,7 +25,7 @@ def tune_options(parser: Parser) -> None:
     )
     add("--target", required=True, metavar="TARGET", help="where, as `bench` takes it")
     add("--out", type=Path, required=True, metavar="DIR", help="folder of all that is made")
-    add("--force", action="store_true", help="make, judge and measure all anew")
+    add("--force", action="store_true", help="train, make, judge and measure all anew")
     _budget_options(parser)
     _search_options(parser)
 
@@ -57,6 +57,20 @@ def _budget_options(parser: Parser) -> None:
 def _search_options(parser: Parser) -> None:
     search = parser.add_argument_group("what is tried")
     add = search.add_argument
+    add(
+        "--alpha",
+        type=many(number(0.05, 4)),
+        default=(),
+        metavar="LIST",
+        help="widths that each CKPT's network is trained in as well, such as 0.5,1.0",
+    )
+    add(
+        "--size",
+        type=many(whole(8, 4096)),
+        default=(),
+        metavar="LIST",
+        help="sides of the input, likewise; with --alpha each width in each size",
+    )
     add(
         "--schemes",
         type=many(str),
@@ -96,8 +110,13 @@ def tune(args: argparse.Namespace) -> Outcome:
     worth, and else the fastest within half a point of the most accurate; DIR/bundle is all that
     a board needs to run it. Where nothing fits, it says what came nearest, and exits 1.
 
-    Killed or repeated, it goes on where it was: files and rows in DIR count again if bytes,
-    photos, protocol and machine are the same. Rows that aren't valid are measured again.
+    With --alpha 0.5,1.0 and --size 96,128 each checkpoint's siblings are tried beside it: its
+    network in these widths and sizes, trained into DIR/checkpoints with its card's recipe,
+    photos, split and seed. What can't be trained is refused before the first training begins.
+
+    Killed or repeated, it goes on where it was, also within a training: checkpoints, files and
+    rows in DIR count again if recipe, bytes, photos, protocol and machine are the same. Rows
+    that aren't valid are measured again.
 
     Example: edgecnn tune run/ --target cpu --max-latency 20 --max-drop 0.5 --out tuned/
     """
@@ -138,6 +157,8 @@ def _search(args: argparse.Namespace) -> Search:
             memory_mb=args.max_memory,
             drop_points=args.max_drop,
         ),
+        alphas=args.alpha,
+        sizes=args.size,
         data=args.data,
         board=args.board,
         force=args.force,
@@ -158,6 +179,8 @@ def _view(found: Tuned) -> list[Any]:
     lines += [f"note: {note}" for note in (*found.notes, *unmeasured(found.candidates))]
     if found.kept:
         lines.append(f"note: {found.kept} rows are an earlier run's (--force measures them again)")
+    if found.siblings:
+        lines.append(f"checkpoints: {found.checkpoints[-1].path.parent}")
     lines.append(f"drawing: {found.plot}")
     if found.bundle is not None and found.choice.winner is not None:
         threads = found.choice.winner.row.threads

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
 from edgecnn.core import files, progress, schema
-from edgecnn.core.errors import InputError
+from edgecnn.core.checkpoint import Checkpoint
+from edgecnn.core.errors import InputError, Interrupted
 from edgecnn.core.measurement import Measurement
+from edgecnn.flows.judging import Photos
 from edgecnn.flows.tuning_answers import Judged, judged, same_photos
 from edgecnn.flows.tuning_files import Wanted, exported, read_checkpoints
 from edgecnn.flows.tuning_rows import Settings, measured
+from edgecnn.flows.tuning_siblings import planned, trained
 from edgecnn.report import units
 from edgecnn.report.pareto import Budget, Candidate, Choice, choose
 from edgecnn.report.pareto_plot import front_svg
@@ -27,6 +31,7 @@ from edgecnn.targets.cells import close
 RESULT_FILE = "tune.json"
 PLOT_FILE = "front.svg"
 BUNDLE = "bundle"
+CHECKPOINTS = "checkpoints"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -36,14 +41,18 @@ class Search:
     Attributes:
         settings: Where and with what files are measured.
         wanted: Which files are made.
+        alphas: Widths to train each checkpoint's network in as well; none: its own alone.
+        sizes: Sides of the input, likewise.
         budget: What one may cost.
         data: DATA that judges the files; the training's validation photos when None.
         board: For whom the winner is packed, as `edgecnn bundle` takes it; the target when None.
-        force: Make, judge and measure all anew.
+        force: Train, make, judge and measure all anew.
     """
 
     settings: Settings
     wanted: Wanted = dataclasses.field(default_factory=Wanted)
+    alphas: tuple[float, ...] = ()
+    sizes: tuple[int, ...] = ()
     budget: Budget = dataclasses.field(default_factory=Budget)
     data: str | None = None
     board: str | None = None
@@ -55,6 +64,8 @@ class Tuned:
     """What a search found.
 
     Attributes:
+        checkpoints: What the files were made of, those that were given first.
+        siblings: So many of them, the last ones, were trained for it, now or earlier.
         candidates: All rows, the cheapest first.
         choice: The front and the winner.
         best_top1: Of the best checkpoint's float32 file; a drop is counted from there.
@@ -68,6 +79,8 @@ class Tuned:
 
     target: str
     budget: Budget
+    checkpoints: tuple[Checkpoint, ...]
+    siblings: int
     candidates: tuple[Candidate, ...]
     choice: Choice
     best_top1: float
@@ -92,6 +105,8 @@ class Tuned:
             "front": [_row(c) for c in self.choice.front],
             "rows": [{**(_row(c) or {}), "on_front": id(c) in chosen} for c in self.candidates],
             "best_top1": self.best_top1,
+            "checkpoints": [_checkpoint(one) for one in self.checkpoints],
+            "siblings": self.siblings,
             "plot": str(self.plot),
             "bundle": None if self.bundle is None else str(self.bundle),
             "kept_rows": self.kept,
@@ -101,7 +116,7 @@ class Tuned:
 
 
 def tune(paths: Sequence[Path], search: Search, out: Path) -> Tuned:
-    """Export, judge and measure what can be tried; choose; pack the winner.
+    """Train what is asked for; export, judge and measure what can be tried; choose; pack.
 
     What an earlier run left in the folder is used again where its bytes, photos, protocol and
     machine are the same.
@@ -114,11 +129,26 @@ def tune(paths: Sequence[Path], search: Search, out: Path) -> Tuned:
     Raises:
         InputError: something unusable, or a limit that the target knows nothing of.
         MissingExtra: something has to be exported, and TensorFlow is not installed.
+        Interrupted: stopped by Ctrl-C; the same search goes on.
     """
+    try:
+        return _tune(paths, search, out)
+    except (KeyboardInterrupt, Interrupted):
+        how = "the same command without --force" if search.force else "the same command"
+        raise Interrupted(f"stopped: {how} goes on with {out}") from None
+
+
+def _tune(paths: Sequence[Path], search: Search, out: Path) -> Tuned:
     started = time.perf_counter()
     place = search.settings.target.place.name
     refuse_unknown_limits(search.budget, place)
-    some = _judged(paths, search, out)
+    found = read_checkpoints(paths)
+    files.refuse_unwritable(out)
+    siblings = planned(found, search.alphas, search.sizes, out / CHECKPOINTS, force=search.force)
+    photos = same_photos(found, search.data)
+    # The given ones first: what is wrong with photos or schemes shows before hours of training.
+    everyone = itertools.chain(found, trained(siblings, force=search.force))
+    some = _judged(everyone, photos, search, out)
     sound = [one for one in some if not one.failed]
     best_top1 = max((one.accuracy.top1 for one in sound if one.scheme == "float32"), default=0.0)
     tried = [one for one in sound if _is_wanted(one, search.wanted)]
@@ -137,6 +167,8 @@ def tune(paths: Sequence[Path], search: Search, out: Path) -> Tuned:
     result = Tuned(
         target=place,
         budget=search.budget,
+        checkpoints=tuple({one.checkpoint.path: one.checkpoint for one in some}.values()),
+        siblings=len(siblings),
         candidates=candidates,
         choice=choice,
         best_top1=best_top1,
@@ -178,13 +210,12 @@ def refuse_unknown_limits(budget: Budget, target: str) -> None:
         )
 
 
-def _judged(paths: Sequence[Path], search: Search, out: Path) -> list[Judged]:
+def _judged(
+    everyone: Iterable[Checkpoint], photos: Photos, search: Search, out: Path
+) -> list[Judged]:
     """Return all files of all checkpoints with what they answer."""
-    found = read_checkpoints(paths)
-    photos = same_photos(found, search.data)
-    files.refuse_unwritable(out)
     some: list[Judged] = []
-    for one in found:
+    for one in everyone:
         name = one.card.name
         progress.say(f"making and judging the files of {name}")
         made = exported(one, out / "files" / name, search.wanted, force=search.force)
@@ -209,7 +240,12 @@ def _candidates(
 ) -> tuple[Candidate, ...]:
     by_sha = {one.sha256: one for one in tried}
     some = [
-        Candidate(row=row, accuracy=one.accuracy, drop_points=100 * (best_top1 - one.accuracy.top1))
+        Candidate(
+            row=row,
+            checkpoint=one.checkpoint.card.name,
+            accuracy=one.accuracy,
+            drop_points=100 * (best_top1 - one.accuracy.top1),
+        )
         for row in rows
         if (one := by_sha.get(row.sha256))
     ]
@@ -255,6 +291,7 @@ def _row(candidate: Candidate | None) -> dict[str, Any] | None:
     row = candidate.row
     return {
         "file": row.model,
+        "checkpoint": candidate.checkpoint,
         "sha256": row.sha256,
         "scheme": row.scheme,
         "format": row.format,
@@ -272,6 +309,19 @@ def _row(candidate: Candidate | None) -> dict[str, Any] | None:
         "drop_points": candidate.drop_points,
         "valid": row.valid,
         "invalid_reasons": list(row.invalid_reasons),
+    }
+
+
+def _checkpoint(one: Checkpoint) -> dict[str, Any]:
+    card = one.card
+    return {
+        "name": card.name,
+        "path": str(one.path),
+        "arch": card.arch,
+        "alpha": card.alpha,
+        "size": card.preprocessing.height,
+        "params": card.params,
+        "macs": card.macs,
     }
 
 

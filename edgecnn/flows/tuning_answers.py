@@ -24,14 +24,14 @@ class Judged:
     """One file that may be chosen, and what it answers.
 
     Attributes:
-        checkpoint: The name of what it was made of.
+        checkpoint: What it was made of.
         scheme: As its name has it.
         failed: Checks of its answers that don't hold.
     """
 
     path: Path
     sha256: str
-    checkpoint: str
+    checkpoint: Checkpoint
     scheme: str
     accuracy: Accuracy
     failed: tuple[str, ...]
@@ -125,7 +125,7 @@ def _judged(path: Path, row: ParityRow, one: Checkpoint, photos: Photos) -> Judg
     return Judged(
         path=path,
         sha256=row.sha256,
-        checkpoint=one.card.name,
+        checkpoint=one,
         scheme=path.stem.rpartition("-")[2],
         accuracy=Accuracy(data=photos.source, n=row.n, top1=row.top1),
         failed=tuple(check.name for check in row.checks if not check.passed),

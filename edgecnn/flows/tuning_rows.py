@@ -37,12 +37,21 @@ class Settings:
         runtimes: Names; None: all that read a format and are installed there.
         threads: Numbers of threads; None: powers of two up to the cores.
         protocol: How long.
+
+    Raises:
+        InputError: no such runtime, or a number of threads that makes no sense.
     """
 
     target: Target
     runtimes: tuple[str, ...] | None = None
     threads: tuple[int, ...] | None = None
     protocol: bench.Protocol = dataclasses.field(default_factory=bench.Protocol)
+
+    def __post_init__(self) -> None:
+        # What no job can have shows here, before files are made for it.
+        for runtime in self.runtimes or (None,):
+            for count in self.threads or (1,):
+                bench.Job(Path(), runtime=runtime, threads=count)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

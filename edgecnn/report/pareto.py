@@ -44,11 +44,13 @@ class Candidate:
 
     Attributes:
         row: What it costs.
+        checkpoint: The name of what the file was made of.
         accuracy: What this very file reached.
         drop_points: Top-1 lost against the best checkpoint; below zero where it gained.
     """
 
     row: Measurement
+    checkpoint: str
     accuracy: Accuracy
     drop_points: float
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import edgecnn.zoo  # noqa: F401 - first: it silences TensorFlow before anything imports it
 from edgecnn.training.augment import Augment
-from edgecnn.training.recipe import Recipe, make_recipe
-from edgecnn.training.train import train
+from edgecnn.training.recipe import Recipe, make_recipe, repeated
+from edgecnn.training.train import rehearse, train
 
-__all__ = ["Augment", "Recipe", "make_recipe", "train"]
+__all__ = ["Augment", "Recipe", "make_recipe", "rehearse", "repeated", "train"]

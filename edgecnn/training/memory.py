@@ -28,7 +28,9 @@ _COPIES_OF_A_WEIGHT, _COPIES_WHERE_FROZEN = 11, 27
 _ACTIVATIONS_SHARE = 2.4
 
 _FLOAT_BYTES = 4
-_LEAST_POWER = 3  # a batch of 8
+_LEAST_POWER = 3
+LEAST_BATCH = 2**_LEAST_POWER
+"""No batch is made smaller than this one."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -85,7 +87,7 @@ def fitting(recipe: Recipe, model: keras.Model, free_bytes: int | None) -> Recip
                 f"and it takes {_text(needs.beside_tensorflow(batch))}"
             )
             return dataclasses.replace(recipe, batch=batch)
-    least = needs.beside_tensorflow(min(2**_LEAST_POWER, recipe.batch))
+    least = needs.beside_tensorflow(min(LEAST_BATCH, recipe.batch))
     raise InputError(
         f"{free} of free memory where training takes {_text(least)}",
         where=f"{recipe.arch} at {recipe.size} pixels",

@@ -211,6 +211,17 @@ def make_recipe(file: Path | None = None, *, base: Card | None = None, **options
         raise InputError(error.what, where=where, fix="choose another value") from error
 
 
+def repeated(card: Card, **changes: Any) -> Recipe:
+    """Return the recipe that a checkpoint was trained with, changed in some fields.
+
+    Raises:
+        InputError: a value out of range.
+    """
+    # A recipe of earlier days lacks the settings that came later, all of them unset.
+    whole = {**dataclasses.asdict(Recipe()), **card.recipe, **changes}
+    return schema.decode(Recipe, whole, where=f"the recipe of {card.name}")
+
+
 def _completed(given: dict[str, Any]) -> dict[str, Any]:
     """Return the fields with what an architecture, and training from scratch, ask for."""
     arch = str(given.get("arch", Recipe.arch))

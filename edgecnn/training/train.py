@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import importlib.metadata
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +66,8 @@ def train(  # noqa: PLR0913 - the command's own options
         teacher: A checkpoint whose answers are learned beside the labels.
         base: The checkpoint that is fine-tuned; the recipe was made for it.
         resume: Continue an interrupted run of the same data and recipe, to the same result.
-        force: Take the place of an earlier checkpoint.
+        force: Take the place of an earlier checkpoint; and with ``resume``, of an interrupted
+            run of something else.
         name: The run's name, for its artefacts' names; by default the folder's.
         free_bytes: Memory that the run may take; None: what this machine has free. A batch
             that takes more is made smaller.
@@ -90,7 +92,7 @@ def train(  # noqa: PLR0913 - the command's own options
     tutor = _open_teacher(teacher, dataset)
     asked, recipe = recipe, _affordable(recipe, start.model, out, free_bytes, resume=resume)
     plan = {**_plan(dataset, recipe, origins), "batch_asked": asked.batch}
-    work = open_work(out, plan, resume=resume)
+    work = open_work(out, plan, resume=resume, force=force)
     try:
         card = _train(dataset, recipe, start, work, tutor)
         card = _named(card, name or out.resolve().name, origins, started)
@@ -100,6 +102,18 @@ def train(  # noqa: PLR0913 - the command's own options
         raise Interrupted(f"stopped: give the same command with --resume to finish {out}") from None
     work.remove()
     return written
+
+
+def rehearse(recipe: Recipe, classes: Sequence[str], *, free_bytes: int | None = None) -> None:
+    """Refuse what can't be trained here, long before its turn; nothing is written.
+
+    Raises:
+        InputError: no such network, unusable weights, no GPU, or too little memory.
+    """
+    if recipe.mixed_precision:
+        require_gpu()
+    least = dataclasses.replace(recipe, batch=min(recipe.batch, memory.LEAST_BATCH))
+    memory.fitting(least, begin(recipe, classes, None).model, _free(free_bytes))
 
 
 def _named(card: Card, name: str, origins: _Origins, started: float) -> Card:
@@ -155,9 +169,12 @@ def _affordable(
     earlier = work_of(out).load_json("plan") if resume else None
     if isinstance(earlier, dict) and earlier.get("batch_asked") == recipe.batch:
         return dataclasses.replace(recipe, batch=earlier["batch"])
-    if free_bytes is None and not on_gpu():  # whose memory is another
-        free_bytes = memory.free_memory()
-    return memory.fitting(recipe, model, free_bytes)
+    return memory.fitting(recipe, model, _free(free_bytes))
+
+
+def _free(known: int | None) -> int | None:
+    """Return the memory that a run may take; None on a GPU, whose memory is another."""
+    return memory.free_memory() if known is None and not on_gpu() else known
 
 
 def _finished(out: Path, dataset: Dataset, recipe: Recipe, origins: _Origins) -> Checkpoint | None:

@@ -90,13 +90,14 @@ class WorkFolder:
         shutil.rmtree(self.path, ignore_errors=True)
 
 
-def open_work(out: Path, plan: dict[str, Any], *, resume: bool) -> WorkFolder:
+def open_work(out: Path, plan: dict[str, Any], *, resume: bool, force: bool = False) -> WorkFolder:
     """Open the work folder of an output: a new one, or with ``resume`` the one that is there.
 
     Args:
         out: The checkpoint that will be written.
         plan: Plain JSON data; all that the result depends on.
         resume: Continue what an earlier run with the same plan has done.
+        force: Give up an earlier run with another plan.
 
     Raises:
         InputError: the folder's plan is another one, or it can't be written.
@@ -105,9 +106,11 @@ def open_work(out: Path, plan: dict[str, Any], *, resume: bool) -> WorkFolder:
     plan = json.loads(json.dumps(plan))
     earlier = work.load_json("plan")
     if resume and isinstance(earlier, dict):
-        _refuse_another(earlier, plan, out)
-        return work
-    if earlier:
+        differing = sorted(key for key in {*earlier, *plan} if earlier.get(key) != plan.get(key))
+        if not differing:
+            return work
+        _give_up(", ".join(differing), out, force=force)
+    elif earlier:
         say(f"starting anew; --resume would have continued the interrupted run of {out}")
     work.remove()
     work.save_json("plan", plan)
@@ -120,11 +123,11 @@ def work_of(out: Path) -> WorkFolder:
     return WorkFolder(out.with_name(f".{out.name}.work"))
 
 
-def _refuse_another(old: dict[str, Any], plan: dict[str, Any], out: Path) -> None:
-    differing = sorted(key for key in {*old, *plan} if old.get(key) != plan.get(key))
-    if differing:
+def _give_up(differing: str, out: Path, *, force: bool) -> None:
+    if not force:
         raise InputError(
-            f"an interrupted run with another {', '.join(differing)}",
+            f"an interrupted run with another {differing}",
             where=out,
             fix="give the same options again, or leave out --resume to start anew",
         )
+    say(f"starting anew: the interrupted run of {out} had another {differing}")

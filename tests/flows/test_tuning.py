@@ -101,7 +101,7 @@ def test_a_second_run_makes_and_judges_nothing_again(
     ids=["another file", "another protocol", "another machine", "not valid"],
 )
 def test_a_row_of_something_else_is_measured_again(
-    first: tuple[Path, Tuned], changes: dict[str, Any]
+    first: tuple[Path, Tuned], checkpoint: Any, changes: dict[str, Any]
 ) -> None:
     out, found = first
     rows = sorted((out / "results").glob("*.json"))
@@ -112,7 +112,7 @@ def test_a_row_of_something_else_is_measured_again(
         Judged(
             path=path,
             sha256=sha256(path),
-            checkpoint="digits",
+            checkpoint=checkpoint,
             scheme="int8",
             accuracy=found.candidates[0].accuracy,
             failed=(),
@@ -181,6 +181,11 @@ def test_two_checkpoints_of_one_name_are_refused(checkpoint: Any, tmp_path: Path
         (other / file.name).write_bytes(file.read_bytes())
     with pytest.raises(InputError, match="the same name"):
         read_checkpoints([checkpoint.path, other])
+
+
+def test_an_unknown_runtime_is_refused_before_anything_is_made() -> None:
+    with pytest.raises(InputError, match="try litert"):
+        Settings(target=targets.parse("cpu"), runtimes=("litret",))
 
 
 def test_an_unknown_scheme_offers_the_nearest() -> None:

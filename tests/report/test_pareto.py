@@ -28,6 +28,7 @@ def candidate(
     latency = Latency(init=1, first=1, warmup_runs=1, samples_ms=(ms,) * 64)
     return Candidate(
         row=dataclasses.replace(row, latency_ms=latency),
+        checkpoint="flowers",
         accuracy=Accuracy(data="flowers", n=n, top1=top1),
         drop_points=100 * (0.82 - top1),
     )

@@ -12,7 +12,7 @@ import pytest
 from edgecnn import zoo
 from edgecnn.core import checkpoint, progress
 from edgecnn.core.errors import InputError
-from edgecnn.training import make_recipe, memory, train
+from edgecnn.training import make_recipe, memory, rehearse, train
 from edgecnn.training.phases import learning_part
 from edgecnn.training.recipe import Recipe
 
@@ -74,6 +74,15 @@ def test_too_little_for_a_batch_of_eight_is_refused_with_what_to_do() -> None:
         memory.fitting(SCRATCH, model, more(SCRATCH, 8) - 1)
     assert "\n" not in str(caught.value)
     assert "ds_cnn at 32 pixels: choose a smaller --size" in str(caught.value)
+
+
+def test_a_rehearsal_refuses_what_no_batch_makes_fit_and_else_says_nothing(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    rehearse(SCRATCH, ("a", "b", "c"), free_bytes=more(SCRATCH, 8))
+    assert capsys.readouterr().err == ""
+    with pytest.raises(InputError, match="of free memory where"):
+        rehearse(SCRATCH, ("a", "b", "c"), free_bytes=more(SCRATCH, 8) - 1)
 
 
 def test_a_lowered_batch_is_part_of_the_run_and_stays_when_it_is_resumed(

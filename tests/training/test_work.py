@@ -64,6 +64,17 @@ def test_without_resume_the_work_starts_anew(
     assert "--resume" in capsys.readouterr().err
 
 
+def test_force_gives_up_another_plan_and_resumes_the_same_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    open_work(tmp_path / "run", {"size": 1}, resume=False).save_json("mark", 1)
+    same = open_work(tmp_path / "run", {"size": 1}, resume=True, force=True)
+    assert same.load_json("mark") == 1
+    other = open_work(tmp_path / "run", {"size": 2}, resume=True, force=True)
+    assert other.load_json("mark") is None
+    assert "another size" in capsys.readouterr().err
+
+
 def test_a_folder_killed_before_its_plan_was_written_starts_anew(tmp_path: Path) -> None:
     (tmp_path / ".run.work").mkdir()
     work = open_work(tmp_path / "run", {"size": 1}, resume=True)
