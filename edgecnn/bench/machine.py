@@ -82,7 +82,20 @@ def machine_facts() -> Json:
         "numpy": np.__version__,
         "governor": read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor").strip() or None,
         "affinity": sorted(getattr(os, "sched_getaffinity", lambda _: ())(0)),
+        "emulator": emulator(),
     }
+
+
+def emulator() -> str | None:
+    """Name the program that plays another processor to this process: QEMU's user mode.
+
+    It shows a process its own program as /proc/self/exe, but not as that of its thread.
+    """
+    try:
+        program = Path(f"/proc/self/task/{os.getpid()}/exe").readlink().name
+    except OSError:
+        return None
+    return program if program.startswith("qemu-") else None
 
 
 def pin(cores: list[int] | None) -> None:

@@ -171,7 +171,7 @@ def _with_answer(row: Measurement, answer: Answer, *, asked: str | None) -> Meas
         delegate=answer.delegate,
         delegated_nodes=answer.delegated_nodes,
         total_nodes=answer.total_nodes,
-        latency_ms=latency,
+        latency_ms=None if answer.machine.get("emulator") else latency,
         machine=answer.machine,
         energy_mj=answer.energy_mj,
         valid=not reasons,

@@ -30,6 +30,8 @@ def reasons(latency: Latency, machine: dict[str, Any]) -> tuple[str, ...]:
         latency: The samples, in the order they were taken.
         machine: What the worker saw of the machine; what it couldn't see is None or absent.
     """
+    if machine.get("emulator"):
+        return (f"emulated: {machine['emulator']} plays the processor, no time says anything",)
     return (
         *_of_device(machine),
         *_of_samples(latency),

@@ -45,6 +45,8 @@ def measure(about: dict[str, Any], *, runtime: str, threads: int, how: Protocol)
     now = datetime.datetime.now(datetime.timezone.utc)  # noqa: UP017 - Python 3.9 has no UTC
     copied = ("runtime_version", "delegate", "delegated_nodes", "total_nodes", "machine")
     ends = ends_of(about)
+    # Times of an emulator's are no board's.
+    is_timed = not told["machine"].get("emulator")
     return {
         "schema": MEASUREMENT_SCHEMA,
         "model": about["file"],
@@ -53,9 +55,9 @@ def measure(about: dict[str, Any], *, runtime: str, threads: int, how: Protocol)
         "runtime": runtime,
         **{name: told[name] for name in copied},
         "threads": threads,
-        "latency_ms": latency.to_json(),
-        "preprocess_ms": preprocess_ms(ends),
-        "postprocess_ms": postprocess_ms(ends, tuple(told["output_shape"])),
+        "latency_ms": latency.to_json() if is_timed else None,
+        "preprocess_ms": preprocess_ms(ends) if is_timed else None,
+        "postprocess_ms": postprocess_ms(ends, tuple(told["output_shape"])) if is_timed else None,
         "memory_mb": memory_of(told["memory_mb"], about["arena_mb"]),
         "accuracy": None,
         "protocol": {**vars(how), "frame_shape": list(FRAME_SHAPE)},

@@ -114,12 +114,13 @@ def bench(options: argparse.Namespace) -> None:
 def line_of(row: dict[str, Any]) -> str:
     """Return a row as people read it."""
     latency, memory = row["latency_ms"], row["memory_mb"]
-    p90 = "" if latency["p90"] is None else f", p90 {latency['p90']:.2f} ms"
+    head = f"{row['model']}  {row['runtime']}, {row['threads']} threads: "
     peak = "" if memory is None else f", {memory['rss_peak']:.0f} MB at most"
     doubt = "" if row["valid"] else f"  not valid: {'; '.join(row['invalid_reasons'])}"
-    runs = f"{latency['runs']} runs"
-    head = f"{row['model']}  {row['runtime']}, {row['threads']} threads: "
-    return f"{head}median {latency['median']:.2f} ms{p90}, {runs}{peak}{doubt}"
+    if latency is None:
+        return f"{head}no time{peak}{doubt}"
+    p90 = "" if latency["p90"] is None else f", p90 {latency['p90']:.2f} ms"
+    return f"{head}median {latency['median']:.2f} ms{p90}, {latency['runs']} runs{peak}{doubt}"
 
 
 def say(text: str) -> None:

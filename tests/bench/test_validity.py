@@ -58,6 +58,12 @@ def test_runs_that_scatter_are_unsteady() -> None:
     assert reason.startswith("unsteady")
 
 
+def test_an_emulated_processor_has_no_time_whatever_else_there_is() -> None:
+    assert validity.reasons(latency(4.0), QUIET | {"emulator": "qemu-arm", "steal_share": 0.2}) == (
+        "emulated: qemu-arm plays the processor, no time says anything",
+    )
+
+
 @pytest.mark.parametrize("first_half", [True, False])
 def test_a_machine_with_two_speeds_is_unsteady_though_hardly_any_run_scatters(
     first_half: bool,

@@ -102,11 +102,18 @@ def test_the_bundle_predicts_there_what_it_does_here(board: Machine, line: Any) 
     assert here.label in done.stdout.decode().splitlines()[1]
 
 
-def test_bench_runs_there_and_leaves_nothing(target: SshTarget, line: Any) -> None:
+def test_bench_runs_there_leaves_nothing_and_tells_no_time_of_an_emulator(
+    target: SshTarget, line: Any
+) -> None:
     row = target.measure(Job(line.int8, protocol=SHORT))
     assert (row.target, row.machine["arch"], row.runtime) == ("ssh:pi4", "aarch64", "litert")
     assert row.machine["board"] == "Raspberry Pi 4 Model B Rev 1.4"
     assert row.delegate == "XNNPACK"
+    assert row.memory_mb is not None
+    assert row.invalid_reasons == (
+        "emulated: qemu-aarch64-static plays the processor, no time says anything",
+    )
+    assert (row.latency_ms, row.preprocess_ms, row.postprocess_ms) == (None, None, None)
     onnx = target.measure(Job(line.onnx, protocol=SHORT))
     assert (onnx.runtime, onnx.format) == ("onnxruntime", "onnx")
 
@@ -188,7 +195,7 @@ def test_a_cable_that_is_pulled_in_mid_run_is_one_line_and_the_next_run_works(
         target.close()
         there.stop()
     with contextlib.closing(over_ssh(small)) as target:
-        assert target.measure(Job(line.int8, protocol=SHORT)).latency_ms is not None
+        assert target.measure(Job(line.int8, protocol=SHORT)).memory_mb is not None
 
 
 def test_a_full_disk_is_named(line: Any, small: Machine) -> None:
