@@ -100,21 +100,21 @@ class Writers:
         """Return a file that computes in float, whatever its weights are stored in."""
         if scheme in WEIGHT_ONLY:
             return self._stored(suffix, WEIGHT_ONLY[scheme])
-        if suffix == "tflite":
-            return bytes(getattr(to_tflite, scheme)(self._pixels))
-        data = to_onnx.float32(self._pixels)
-        return onnx_int8.float16(data) if scheme == "float16" else data
+        if suffix == "onnx":
+            return onnx_int8.float16(self._onnx) if scheme == "float16" else self._onnx
+        if scheme == "float32":
+            return self._tflite
+        return bytes(getattr(to_tflite, scheme)(self._pixels))
 
     def _stored(self, suffix: Format, bits: int) -> bytes:
         """Return the float file with its weights in few bits; both formats have the same ones."""
-        floats = to_tflite.float32(self._pixels)
         if bits not in self._weight_plans:
             inputs = None if self.rounding == "nearest" else self._photos_in_float
-            self._weight_plans[bits] = plan_weights(floats, bits=bits, inputs=inputs)
+            self._weight_plans[bits] = plan_weights(self._tflite, bits=bits, inputs=inputs)
         plan = self._weight_plans[bits]
         if suffix == "tflite":
-            return weight_only_tflite.store_weights(floats, plan)
-        return weight_only_onnx.store_weights(to_onnx.float32(self._pixels), floats, plan)
+            return weight_only_tflite.store_weights(self._tflite, plan)
+        return weight_only_onnx.store_weights(self._onnx, self._tflite, plan)
 
     def _photos_in_float(self) -> Iterator[Array]:
         """Yield the calibration photos as a float file takes them."""
@@ -124,6 +124,16 @@ class Writers:
     def _pixels(self) -> Frozen:
         """The graph that takes pixels: float files normalize by themselves."""
         return freeze(fold_batch_norm(self.model))
+
+    @cached_property
+    def _tflite(self) -> bytes:
+        """The float file that takes pixels, which other float files are made of."""
+        return to_tflite.float32(self._pixels)
+
+    @cached_property
+    def _onnx(self) -> bytes:
+        """The same in ONNX."""
+        return to_onnx.float32(self._pixels)
 
     @cached_property
     def _normalized(self) -> tuple[Frozen, Normalization]:
@@ -146,7 +156,7 @@ class Writers:
         if suffix == "tflite":
             return tflite_int8.quantize(self.float_tflite, self.plan, io=io)
         grid, shift = input_grid(self._normalized[1])
-        data = to_onnx.float32(self._normalized[0])
+        data = self._float_onnx
         first = next(tflite_int8.activations_of(self.float_tflite, self.inputs()))
         same = next(onnx_int8.activations_of(data, self.inputs()))
         decided = translate(self.plan, first, same)
@@ -209,6 +219,11 @@ class Writers:
     def float_tflite(self) -> bytes:
         """The float file behind the normalization, on which plans are made."""
         return dense_as_convolution(to_tflite.float32(self._normalized[0]))
+
+    @cached_property
+    def _float_onnx(self) -> bytes:
+        """The same in ONNX, for the int8 file in that format."""
+        return to_onnx.float32(self._normalized[0])
 
     def inputs(self) -> Iterator[Array]:
         """Yield the calibration photos as the graph without normalization takes them."""

@@ -89,7 +89,15 @@ def batches(
         return inputs, labels, weights, number, *taught
 
     dataset = tf.data.Dataset.range(steps)
-    yield from dataset.map(prepare, num_parallel_calls=tf.data.AUTOTUNE).prefetch(2)
+    dataset = dataset.map(prepare, num_parallel_calls=tf.data.AUTOTUNE).prefetch(2)
+    yield from dataset.with_options(_untuned())
+
+
+def _untuned() -> tf.data.Options:
+    """Return options without TensorFlow's tuner: its thread can hold up the end of an epoch."""
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return options
 
 
 def _ask(answer: Callable[[Array], Array], change: Change | None, photos: Any, seed: Any) -> Any:
