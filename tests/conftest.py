@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
+import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Generator, Iterator
@@ -47,8 +50,41 @@ def shared() -> Path:
     return SHARED
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _own_turns(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Let no test wait until another worker, or whoever else measures here, is done."""
+    folder = tmp_path_factory.mktemp("turns")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("edgecnn.targets.turns._folder", lambda: folder)
+        yield
+
+
 @pytest.fixture(scope="session")
-def tiny_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def once(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """A function of a name and of what fills a folder: returns the folder that all workers share.
+
+    Whoever comes first fills it, the others wait for that; all of them only read it.
+    """
+    root = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        root = root.parent  # each worker has a folder of its own in there
+
+    def make(name: str, fill: Callable[[Path], object]) -> Path:
+        folder, done = root / f"once-{name}", root / f"once-{name}.done"
+        with (root / f"once-{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not done.exists():
+                shutil.rmtree(folder, ignore_errors=True)
+                folder.mkdir()
+                fill(folder)
+                done.touch()
+        return folder
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def tiny_files(once: Callable[..., Path]) -> Path:
     """A folder with tiny-float32.tflite, tiny-int8.tflite, tiny-float32.onnx and two more.
 
     tiny-mixed.tflite has an operation that no GPU takes, tiny-overflow.tflite numbers in the
@@ -58,16 +94,21 @@ def tiny_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     to 4 probabilities: foreign files, without any metadata of ours.
     """
     pytest.importorskip("tensorflow")
-    folder = tmp_path_factory.mktemp("tiny")
     script = Path(__file__).parent / "tiny_models.py"
-    subprocess.run([sys.executable, script, folder], check=True, capture_output=True)
-    return folder
+
+    def fill(folder: Path) -> None:
+        subprocess.run([sys.executable, script, folder], check=True, capture_output=True)
+
+    return once("tiny", fill)
 
 
 @pytest.fixture(scope="session")
-def photo_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def photo_folder(once: Callable[..., Path]) -> Path:
     """A folder with blue/, green/ and red/: 20 small JPEG photos each, easy to tell apart."""
-    folder = tmp_path_factory.mktemp("photos")
+    return once("photos", _draw_photos)
+
+
+def _draw_photos(folder: Path) -> None:
     random = np.random.default_rng(0)
     for channel, name in ((2, "blue"), (1, "green"), (0, "red")):
         (folder / name).mkdir()
@@ -75,7 +116,6 @@ def photo_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             pixels = random.integers(0, 90, (40, 48, 3), dtype=np.uint8)
             pixels[..., channel] += 120
             Image.fromarray(pixels).save(folder / name / f"{index:02}.jpg", quality=90)
-    return folder
 
 
 @pytest.fixture(scope="session")
@@ -134,26 +174,39 @@ def pictures() -> Any:
 
 
 @pytest.fixture(scope="session")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Any:
+def checkpoint(once: Callable[..., Path]) -> Any:
     """A real checkpoint: a small separable network trained on digits for a few epochs."""
     pytest.importorskip("tensorflow")
+    from edgecnn.core import checkpoint as checkpoints
     from edgecnn.training import train
     from edgecnn.training.recipe import Recipe
 
     recipe = Recipe(arch="ds_cnn", weights="none", size=32, tune_epochs=3, views=1, augment="none")
-    return train("digits", tmp_path_factory.mktemp("checkpoint") / "digits", recipe)
+    folder = once("checkpoint", lambda folder: train("digits", folder / "digits", recipe))
+    return checkpoints.read(folder / "digits")
 
 
 @pytest.fixture(scope="session")
-def exported(checkpoint: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
+def exported(checkpoint: Any, once: Callable[..., Path]) -> Any:
     """The checkpoint's files, every scheme in both formats: a list of Artifacts."""
+    from edgecnn.core.artifact import Artifact
     from edgecnn.export import Options, export
+    from edgecnn.runtime import metadata
 
-    return export(
-        checkpoint,
-        tmp_path_factory.mktemp("exported"),
-        Options(formats=("tflite", "onnx"), schemes=("float32", "float16", "dynamic", "int8")),
-    )
+    options = Options(formats=("tflite", "onnx"), schemes=("float32", "float16", "dynamic", "int8"))
+    folder = once("exported", lambda folder: export(checkpoint, folder, options))
+    rows = json.loads((folder / "export.json").read_text())["artifacts"]
+    return [
+        Artifact(
+            path=path,
+            metadata=metadata.read_metadata(path),
+            bytes=row["bytes"],
+            sha256=row["sha256"],
+            seconds=row["seconds"],
+        )
+        for row in rows
+        for path in [folder / Path(row["path"]).name]
+    ]
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -41,11 +42,21 @@ def edgecnn(*words: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.fixture(scope="session")
-def line(photo_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Line:
+def line(photo_folder: Path, once: Callable[..., Path]) -> Line:
     """Train, export, verify, bench and report on the three colours."""
     pytest.importorskip("tensorflow")
-    folder = tmp_path_factory.mktemp("line")
-    photos = str(photo_folder)
+    folder = once("line", lambda folder: _go_all_the_way(str(photo_folder), folder))
+    return Line(
+        photos=photo_folder,
+        run=folder / "run",
+        out=folder / "out",
+        results=folder / "results",
+        report=folder / "report.html",
+        printed=json.loads(folder.with_suffix(".printed").read_text()),
+    )
+
+
+def _go_all_the_way(photos: str, folder: Path) -> None:
     steps = {
         "train": f"train {photos} --out run --arch ds_cnn --weights none --size 32 --batch 8 "
         "--tune-epochs 40 --augment none",
@@ -60,11 +71,4 @@ def line(photo_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Line:
         assert done.returncode == 0, f"{name}: {done.stderr}"
         printed[name] = json.loads(done.stdout)
         assert done.stdout.count("\n") == 1
-    return Line(
-        photos=photo_folder,
-        run=folder / "run",
-        out=folder / "out",
-        results=folder / "results",
-        report=folder / "report.html",
-        printed=printed,
-    )
+    folder.with_suffix(".printed").write_text(json.dumps(printed))
