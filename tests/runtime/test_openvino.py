@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgecnn.bench import Protocol, ThisMachine, measure
+from edgecnn.bench import Job, Protocol, ThisMachine, measure
 from edgecnn.core.errors import InputError
 from edgecnn.runtime import load
 
@@ -57,7 +57,7 @@ def test_a_damaged_file_is_one_line(tmp_path: Path, content: bytes) -> None:
 @pytest.mark.parametrize("batch", [1, 4])
 def test_it_is_measured_like_the_others(tiny_files: Path, name: str, batch: int) -> None:
     how = Protocol(seconds=0, runs=3, warmup_seconds=0, warmup_runs=1, batch=batch)
-    row = measure(tiny_files / name, runtime="openvino", protocol=how, place=ThisMachine())
+    row = measure(Job(tiny_files / name, runtime="openvino", protocol=how), ThisMachine())
     assert row.latency_ms is not None
     assert (row.runtime, row.delegate) == ("openvino", "CPU")
 
@@ -66,4 +66,4 @@ def test_it_is_measured_like_the_others(tiny_files: Path, name: str, batch: int)
 def test_a_delegate_is_none_of_its_options(tiny_files: Path) -> None:
     how = Protocol(seconds=0, runs=3, delegate="xnnpack")
     with pytest.raises(InputError, match="leave that option out"):
-        measure(tiny_files / "tiny-int8.tflite", runtime="openvino", protocol=how)
+        measure(Job(tiny_files / "tiny-int8.tflite", runtime="openvino", protocol=how))
