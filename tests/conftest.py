@@ -12,6 +12,7 @@ from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
+import coverage
 import numpy as np
 import pytest
 from hypothesis import settings
@@ -40,6 +41,21 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, Any]:
         report.outcome = "failed"
         report.longrepr = f"skipped where CI is set: {report.longrepr}"
     return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, Any, Any]:
+    """Run a test marked "uncounted" without coverage, which makes TensorFlow a third slower."""
+    counting = coverage.Coverage.current()
+    if counting is None or not item.get_closest_marker("uncounted"):
+        return (yield)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)  # nor in processes that it starts
+        counting.stop()
+        try:
+            return (yield)
+        finally:
+            counting.start()
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,9 @@ def command(photos: Path, *more: str) -> list[str]:
     return [sys.executable, "-m", "edgecnn", *words]
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize(
+    "how", [signal.SIGINT, pytest.param(signal.SIGKILL, marks=pytest.mark.uncounted)]
+)
 def test_a_stopped_training_is_resumed(
     how: signal.Signals, photo_folder: Path, tmp_path: Path
 ) -> None:

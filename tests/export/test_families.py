@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-pytestmark = [pytest.mark.tensorflow, pytest.mark.slow]
+pytestmark = [pytest.mark.tensorflow, pytest.mark.slow, pytest.mark.uncounted]
 
 NORMALIZED = {"tflite": {"LOCAL_RESPONSE_NORMALIZATION"}, "onnx": {"LRN"}}
 

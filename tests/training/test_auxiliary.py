@@ -70,6 +70,7 @@ def interrupted_after(epochs: int) -> Callable[..., bool]:
     return run_epoch
 
 
+@pytest.mark.uncounted
 def test_googlenet_learns_and_keeps_no_auxiliary_layer(photo_folder: Path, tmp_path: Path) -> None:
     recipe = make_recipe(
         arch="googlenet",
@@ -88,6 +89,7 @@ def test_googlenet_learns_and_keeps_no_auxiliary_layer(photo_folder: Path, tmp_p
     assert not [layer.name for layer in restored.layers if "auxiliary" in layer.name]
 
 
+@pytest.mark.uncounted
 def test_interrupted_training_of_auxiliary_layers_continues_to_the_same_result(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -120,6 +120,7 @@ def test_only_what_learns_differs_from_the_start_weights(phases: Checkpoint) -> 
             assert np.allclose(w, 0.999 if w.path.endswith("variance") else 0.0)
 
 
+@pytest.mark.uncounted
 @pytest.mark.parametrize("options", [SCRATCH, PHASES], ids=["scratch", "phases"])
 def test_a_killed_run_continues_to_the_same_result_as_another_process(
     options: dict[str, Any], photo_folder: Path, tmp_path: Path, request: pytest.FixtureRequest

@@ -602,6 +602,7 @@ def test_published_figures_come_out(row: Row) -> None:
     assert model.output_shape == (None, row.classes)
 
 
+@pytest.mark.uncounted
 def test_an_odd_number_of_classes_at_the_smallest_size(case: Case) -> None:
     answers = np.asarray(case.model(case.pictures, training=False))
     assert answers.shape == (len(case.pictures), CLASSES)
@@ -624,6 +625,7 @@ def test_normalize_layer_does_what_the_registry_says(case: Case) -> None:
     np.testing.assert_allclose(case.model.get_layer("normalize")(pixels), expected, atol=1e-5)
 
 
+@pytest.mark.uncounted
 def test_every_weight_gets_a_gradient(case: Case) -> None:
     skip_where_a_sibling_stands_in(case.row)
     weights = case.model.trainable_weights
@@ -636,6 +638,7 @@ def test_every_weight_gets_a_gradient(case: Case) -> None:
     assert not [w.path for w, g in zip(weights, gradients, strict=True) if not np.any(g)]
 
 
+@pytest.mark.uncounted
 def test_files_of_both_formats_agree_with_keras(case: Case, tmp_path: Path) -> None:
     skip_where_a_sibling_stands_in(case.row)
     frozen = freeze(fold_batch_norm(case.model))

@@ -20,6 +20,7 @@ MINIMALISTIC = {"minimalistic": True}
 CLASSES = 9
 
 
+@pytest.mark.uncounted
 @pytest.mark.parametrize(
     ("name", "official", "options", "size"),
     [
@@ -62,6 +63,7 @@ def test_classifier_answers_like_the_official_one_with_its_weights_in_order(
     assert_alike(model(pictures, training=False), reference(inputs, training=False))
 
 
+@pytest.mark.uncounted
 @pytest.mark.parametrize("size", [64, 65])
 def test_efficientnet_b0_answers_like_the_official_one_with_its_weights_in_order(
     size: int, smooth_pictures: Any, look_trained: Any

@@ -36,6 +36,7 @@ FILES = (
 )
 
 
+@pytest.mark.uncounted
 @pytest.mark.parametrize("file", FILES)
 def test_network_with_torchs_weights_gives_torchs_answers(
     file, recorded, tensors_of, write_safetensors
