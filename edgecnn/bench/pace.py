@@ -1,43 +1,50 @@
-"""How fast this machine computes right now: the time of a fixed piece of arithmetic.
+"""How fast this core computes right now: the time of a fixed piece of arithmetic.
 
 Like `worker.py`, which takes it along, this needs Python 3.9 and numpy alone.
 """
 
 from __future__ import annotations
 
-import threading
 import time
+from typing import Any
 
 import numpy as np
 
 # Sines are nothing but arithmetic, and these stay in any second-level cache: what slows them
 # is the clock, or another user of the same core, which no counter of a virtual machine shows.
-# On a quiet core the readings lie within 2 % of each other.
-NUMBERS = 1 << 15
-PASSES = 16
-READINGS = 15
+# On a quiet core readings lie within 2 % of each other.
+NUMBERS = 1 << 13
+PASSES = 64
+SECONDS_BETWEEN = 0.1
+# Fewer readings say nothing about all the time between them.
+MIN_READINGS = 10
 
 
-def pace_ms(threads: int) -> float:
-    """Return what the arithmetic takes on so many cores at once; the slowest core's median."""
-    together = threading.Barrier(threads)
-    found: list[float] = []
+class Pace:
+    """Readings of the pace, taken through the time that they are to stand for."""
 
-    def compute() -> None:
-        numbers = np.linspace(0, 1, NUMBERS, dtype=np.float32)
-        sines = np.empty_like(numbers)
-        own = []
-        for _ in range(READINGS):
-            together.wait()
-            begin = time.perf_counter_ns()
-            for _ in range(PASSES):
-                np.sin(numbers, out=sines)
-            own.append((time.perf_counter_ns() - begin) / 1e6)
-        found.append(float(np.median(own)))
+    def __init__(self) -> None:
+        self._numbers = np.linspace(0, 1, NUMBERS, dtype=np.float32)
+        self._sines: Any = np.empty_like(self._numbers)
+        self._readings_ms: list[float] = []
+        self._latest = time.perf_counter()
 
-    cores = [threading.Thread(target=compute) for _ in range(threads)]
-    for core in cores:
-        core.start()
-    for core in cores:
-        core.join()
-    return max(found)
+    def read_now_and_then(self) -> None:
+        """Take a reading if the latest is a tenth of a second old."""
+        if time.perf_counter() - self._latest >= SECONDS_BETWEEN:
+            self.read()
+            self._latest = time.perf_counter()
+
+    def read(self) -> None:
+        """Take a reading: a third of a millisecond on a workstation, some on a board."""
+        begin = time.perf_counter_ns()
+        for _ in range(PASSES):
+            np.sin(self._numbers, out=self._sines)
+        self._readings_ms.append((time.perf_counter_ns() - begin) / 1e6)
+
+    @property
+    def ms(self) -> float | None:
+        """Their median, as a latency's: what lasts for less than half of the time is in neither."""
+        if len(self._readings_ms) < MIN_READINGS:
+            return None
+        return float(np.median(self._readings_ms))

@@ -30,7 +30,7 @@ from edgecnn.bench.machine import (
     snapshot,
     spent_mj,
 )
-from edgecnn.bench.pace import pace_ms
+from edgecnn.bench.pace import Pace
 
 SCHEMA = "edgecnn/worker/1"
 # A run of microseconds would fill megabytes: then only every so many runs are timed.
@@ -206,13 +206,7 @@ def measure(request: Json) -> Json:
         raise WorkerError("bad_file", f"{error}") from error
     memory = {"baseline": baseline.get("VmRSS"), **rename_memory(memory_mb())}
     output = np.asarray(model.output())
-    facts = machine_facts()
-    machine = {
-        **facts,
-        "load": load_at_start,
-        **timing.pop("machine"),
-        "pace_ms": pace_ms(min(request["threads"], len(facts["affinity"]) or 1)),
-    }
+    machine = {**machine_facts(), "load": load_at_start, **timing.pop("machine")}
     return {
         "schema": SCHEMA,
         "runtime_version": version_of(module, package),
@@ -257,14 +251,21 @@ def load_and_time(loader: Callable[..., Loaded], module: Any, request: Json) -> 
         runs=how["warmup_runs"],
         max_seconds=how["max_seconds"] / 2,
     )
+    pace = Pace()
     every = 1 + int(how["seconds"] * 1e3 / min(warmup) / MAX_SAMPLES)
+
+    def before_each() -> None:
+        for _ in range(every - 1):
+            model.run()
+        pace.read_now_and_then()
+
     before = snapshot()
     samples = time_runs(
         model.run,
         seconds=how["seconds"],
         runs=how["runs"],
         max_seconds=how["max_seconds"],
-        every=every,
+        before=before_each,
     )
     after = snapshot()
     spent = spent_mj(before["energy_uj"], after["energy_uj"])
@@ -274,7 +275,7 @@ def load_and_time(loader: Callable[..., Loaded], module: Any, request: Json) -> 
         "first_ms": first_ms,
         "warmup_runs": len(warmup),
         "samples_ms": samples,
-        "machine": change(before, after),
+        "machine": {**change(before, after), "pace_ms": pace.ms},
     }
 
 
@@ -303,7 +304,7 @@ def time_runs(
     seconds: float,
     runs: int,
     max_seconds: float,
-    every: int = 1,
+    before: Callable[[], None] = lambda: None,
     clock_ns: Callable[[], int] = time.perf_counter_ns,
 ) -> list[float]:
     """Time at least so many seconds and runs, but no longer than ``max_seconds``.
@@ -313,7 +314,7 @@ def time_runs(
         seconds: Shortest time in all.
         runs: Fewest timed runs; one at least.
         max_seconds: After this no further run begins.
-        every: Which runs are timed: each, each second, ...
+        before: What is done, untimed, before each of them.
         clock_ns: A clock that never goes back; nanoseconds.
 
     Returns:
@@ -325,8 +326,7 @@ def time_runs(
     begin = clock_ns()
     try:
         while True:
-            for _ in range(every - 1):
-                run()
+            before()
             start = clock_ns()
             run()
             stop = clock_ns()

@@ -2,7 +2,7 @@
 
 A clock that was lowered, or a neighbour on the same core of the host, slows a whole row
 evenly: nothing in the row shows it, but the fixed arithmetic that the worker times beside
-it (`bench.pace`) then takes longer than it did before.
+it (`bench.pace`) then takes longer than it did before. Both are medians over the same time.
 """
 
 from __future__ import annotations

@@ -42,13 +42,27 @@ def test_a_slow_model_stops_at_the_limit_with_fewer_runs() -> None:
     assert samples == [1500.0, 1500.0]
 
 
-def test_of_very_fast_runs_only_some_are_timed_but_all_are_made() -> None:
-    made: list[int] = []
-    clock = clock_ns(0, 1, 0, 1)
+def test_what_is_done_before_each_run_is_not_timed() -> None:
+    done: list[str] = []
     samples = worker.time_runs(
-        lambda: made.append(1), seconds=0, runs=2, max_seconds=9, every=5, clock_ns=clock
+        lambda: done.append("run"),
+        seconds=0,
+        runs=2,
+        max_seconds=9,
+        before=lambda: done.append("before"),
+        clock_ns=clock_ns(0, 1, 0, 1),
     )
-    assert (len(samples), len(made)) == (2, 10)
+    assert done == ["before", "run"] * 2
+    assert samples == [1.0, 1.0]
+
+
+@pytest.mark.tensorflow
+def test_of_very_fast_runs_only_some_are_timed(
+    tiny_files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "MAX_SAMPLES", 50)
+    request = request_for(tiny_files / "tiny-int8.tflite", "litert", seconds=0.3, warmup_runs=50)
+    assert 4 <= len(worker.measure(request)["samples_ms"]) <= 60
 
 
 def test_garbage_collection_is_on_again_after_a_run_that_fails() -> None:
